@@ -1,0 +1,54 @@
+# The few commands people use. Each makes what it needs; a second run starts at once.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-long lint lock clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST_WORKERS ?= 2
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The worker's extra needs torch, whose CPU build pip takes where one is at hand: it goes first and alone.
+$(VENV)/.torch: | $(VENV)/bin/python
+	$(PIP) install --quiet torch==2.13.0 -c constraints.txt
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.torch
+	$(PIP) install --quiet -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.torch
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo ## Run the whole path on this machine, on generated recordings
+	$(BIN)/fmdj demo $(DEMO_ARGS)
+
+lint: $(VENV)/.dev ## Lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Everything that CI runs
+	@tests/install_mariadb.sh
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadgroup --durations=25 -m "not long" $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.dev ## Unit tests only
+	$(BIN)/pytest -m unit -q $(PYTEST_ARGS)
+
+test-long: $(VENV)/.dev ## What takes longer than CI allows
+	$(BIN)/pytest -m long --durations=0 $(PYTEST_ARGS)
+
+lock: $(VENV)/.dev ## Resolve constraints.txt again from pyproject.toml
+	$(PIP) install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --quiet \
+	  | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
