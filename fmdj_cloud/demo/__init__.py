@@ -1,0 +1,1 @@
+"""Generated recordings with known truth, and embedded servers."""
