@@ -1,0 +1,88 @@
+"""What PostgreSQL and MySQL (MariaDB) spell differently: everything else in this package is common SQL."""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+Backend = Literal["mysql", "postgresql"]
+_LOCK_WAIT_S = 60
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The spellings of one kind of server.
+
+    Attributes
+    ----------
+    backend : str
+        ``postgresql`` or ``mysql``.
+    now : str
+        Expression: the server's clock as naive UTC with microseconds, when the statement began.
+    soon : str
+        Expression with one parameter: `now` plus so many microseconds (int).
+    share : str
+        Suffix of a SELECT that locks the rows it finds against change until the transaction ends.
+    session : tuple of str
+        Statements that every new connection begins with.
+    driver : str
+        Module whose ``Error`` is the base of what the driver raises.
+    """
+
+    backend: Backend
+    now: str
+    soon: str
+    share: str
+    session: tuple[str, ...]
+    driver: str
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """Base class of the driver's errors."""
+        error: type[Exception] = importlib.import_module(self.driver).Error
+        return error
+
+    def idle_limit(self, seconds: int) -> str:
+        """Return the statement that makes the server end a session of ours that is idle inside a transaction."""
+        if self.backend == "postgresql":
+            return f"SET SESSION idle_in_transaction_session_timeout = {seconds * 1000}"
+        # MySQL knows no such limit, and reads what is for MariaDB alone as a comment
+        return f"SET @fmdj_idle = {seconds} /*M!100300 , SESSION idle_transaction_timeout = {seconds} */"
+
+    def lock(self, name: str) -> tuple[str, tuple[object, ...]]:
+        """Return statement and arguments that take the server-wide lock called `name`, waiting for it."""
+        if self.backend == "postgresql":
+            return "SELECT pg_advisory_lock(%s)", (zlib.crc32(name.encode()),)
+        return "SELECT GET_LOCK(%s, %s)", (name[:64], _LOCK_WAIT_S)
+
+    def unlock(self, name: str) -> tuple[str, tuple[object, ...]]:
+        """Return statement and arguments that release the lock called `name`."""
+        if self.backend == "postgresql":
+            return "SELECT pg_advisory_unlock(%s)", (zlib.crc32(name.encode()),)
+        return "SELECT RELEASE_LOCK(%s)", (name[:64],)
+
+
+POSTGRESQL = Dialect(
+    backend="postgresql",
+    now="(statement_timestamp() AT TIME ZONE 'UTC')",
+    soon="(statement_timestamp() AT TIME ZONE 'UTC' + %s * INTERVAL '1 microsecond')",
+    share="FOR SHARE",
+    session=(),
+    driver="psycopg2",
+)
+MYSQL = Dialect(
+    backend="mysql",
+    now="UTC_TIMESTAMP(6)",
+    soon="(UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND)",
+    share="LOCK IN SHARE MODE",  # FOR SHARE is unknown to MariaDB
+    # As PostgreSQL: a statement sees what is committed, and absent rows aren't locked.
+    session=("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",),
+    driver="pymysql",
+)
+
+
+def dialect_of(backend: str) -> Dialect:
+    """Return the dialect of a DataJoint backend."""
+    return POSTGRESQL if backend == "postgresql" else MYSQL
