@@ -1,0 +1,1 @@
+"""The controller: what is wanted becomes attempts."""

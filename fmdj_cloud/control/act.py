@@ -1,0 +1,216 @@
+"""Carry out actions, one at a time, each under the leader's epoch."""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from fmdj_cloud import names
+from fmdj_cloud.contracts import AttemptRecord, FailureClass, JobRequest, Outcome, RunRecord, RunState
+from fmdj_cloud.control.actions import (
+    Action,
+    Cancel,
+    Confirm,
+    Create,
+    Fail,
+    Forget,
+    Hold,
+    Launch,
+    Publish,
+    Retry,
+    Stop,
+    Supersede,
+    Unhold,
+)
+from fmdj_cloud.control.launchers.base import Launcher
+from fmdj_cloud.control.leader import Leader
+from fmdj_cloud.control.observe import Scene
+from fmdj_cloud.control.report import Tally
+from fmdj_cloud.control.retry import limits_for
+from fmdj_cloud.control.specs import build_spec, spec_bytes, spec_uri
+from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, StorageError
+from fmdj_cloud.logs import log_context
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.settings import Settings
+from fmdj_cloud.storage import Store
+
+_log = logging.getLogger(__name__)
+_CAPTURED = "captured/run.log"
+
+
+class Actor:
+    """Carries out actions.
+
+    Parameters
+    ----------
+    settings : Settings
+    ledger : Ledger
+    store : Store
+    launcher : Launcher
+    leader : Leader
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, store: Store, launcher: Launcher, leader: Leader) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._store = store
+        self._launcher = launcher
+        self._leader = leader
+
+    def act(self, action: Action, scene: Scene, tally: Tally) -> None:
+        """Carry out an action; what fails is reported and decided anew in the next pass.
+
+        Raises
+        ------
+        LeadershipLostError
+            If this process leads no more.
+        DatabaseError
+            If the database doesn't answer.
+        """
+        epoch = self._leader.check()
+        run_id = "" if isinstance(action, Stop | Forget) else action.run_id
+        with log_context(**({"run_id": run_id, "task": scene.view(run_id).run.task} if run_id else {})):
+            try:
+                self._do(action, scene, epoch, tally)
+            except DatabaseError:
+                raise
+            except FmdjError as error:
+                _log.warning("%s failed and is tried again: %s", type(action).__name__, error.sentence)
+                tally.errors.append(f"{type(action).__name__} {run_id}: {error.sentence}")
+            except Exception as error:  # one run's trouble must not stop the others
+                _log.exception("%s failed", type(action).__name__)
+                tally.errors.append(f"{type(action).__name__} {run_id}: {error}")
+
+    def _do(self, action: Action, scene: Scene, epoch: int, tally: Tally) -> None:
+        match action:
+            case Launch():
+                self._launch(scene.view(action.run_id).run, epoch, tally)
+            case Create():
+                attempt = scene.view(action.run_id).attempt
+                if attempt is not None:
+                    self._create(scene.view(action.run_id).run, attempt, epoch, tally)
+            case Confirm():
+                self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch)
+            case Publish():
+                done = self._ledger.publish(action.run_id, action.attempt, action.manifest_sha256, epoch=epoch)
+                self._tell(done, "published", tally, f"Attempt {action.attempt} has published")
+            case Retry():
+                self._capture_log(action, scene)
+                done = self._ledger.retry(
+                    action.run_id,
+                    action.attempt,
+                    action.outcome,
+                    not_before_s=action.not_before_s,
+                    epoch=epoch,
+                    silent_s=action.silent_s,
+                )
+                wait = f"again in {action.not_before_s:.0f} s" if action.not_before_s else "again at once"
+                self._tell(done, "retried", tally, f"Attempt {action.attempt} failed, {wait}: {_words(action.outcome)}")
+            case Fail():
+                self._capture_log(action, scene)
+                done = self._ledger.fail(action.run_id, action.state, action.attempt, action.outcome, epoch=epoch)
+                self._tell(done, "failed", tally, f"Failed for good: {_words(action.outcome)}")
+            case Hold():
+                done = self._ledger.hold(action.run_id, action.state, action.attempt, epoch=epoch)
+                self._tell(done, "ended", tally, "Held")
+            case Unhold():
+                done = self._ledger.unhold(action.run_id, action.attempt, epoch=epoch)
+                self._tell(done, "ended", tally, "Released")
+            case Cancel():
+                done = self._ledger.cancel(action.run_id, action.state, action.attempt, epoch=epoch)
+                self._tell(done, "ended", tally, "Cancelled")
+            case Supersede():
+                done = self._ledger.supersede(
+                    action.run_id,
+                    action.state,
+                    action.attempt,
+                    action.why,
+                    epoch=epoch,
+                    count_changed=action.count_changed,
+                )
+                self._tell(done, "ended", tally, f"Superseded: {action.why}")
+            case Stop():
+                self._launcher.stop(action.job_name)
+            case Forget():
+                self._discard_unfinished(action.job_name, scene)
+                self._launcher.forget(action.job_name)
+            case _:
+                assert_never(action)
+
+    def _launch(self, run: RunRecord, epoch: int, tally: Tally) -> None:
+        plan = self._ledger.plan_of(run.run_id)
+        limits = limits_for(plan.limits, run.failures, self._settings.controller)
+        spec = build_spec(run, plan, run.attempt, limits, accept=self._ledger.accepted(run))
+        data, sha256 = spec_bytes(spec)
+        # the spec first: once the ledger says launched, any controller can create the Job
+        self._store.put_bytes(spec_uri(spec.attempt_uri), data)
+        launched = self._ledger.launch(
+            run.run_id,
+            run.attempt,
+            folder=spec.attempt_uri,
+            spec_sha256=sha256,
+            launcher=self._launcher.name,
+            job_name=names.job_name(run.run_id, run.attempt),
+            limits=limits,
+            epoch=epoch,
+        )
+        attempt = self._ledger.attempt(run.run_id, run.attempt) if launched else None
+        if attempt is not None:
+            self._tell(True, "launched", tally, f"Attempt {run.attempt} is launched")
+            self._create(run, attempt, epoch, tally)
+
+    def _create(self, run: RunRecord, attempt: AttemptRecord, epoch: int, tally: Tally) -> None:
+        request = JobRequest(
+            name=attempt.job_name,
+            run_id=run.run_id,
+            attempt=attempt.attempt,
+            kind=run.kind,
+            spec_uri=spec_uri(attempt.folder),
+            spec_sha256=attempt.spec_sha256,
+            limits=attempt.limits,
+        )
+        try:
+            uid = self._launcher.create(request)
+        except ConfigError as error:
+            outcome = Outcome(failure_class=FailureClass.CONFIG, sentence=error.sentence)
+            done = self._ledger.fail(run.run_id, RunState.LAUNCHED, attempt.attempt, outcome, epoch=epoch)
+            self._tell(done, "failed", tally, f"Failed for good: {error.sentence}")
+        else:
+            self._ledger.confirm(run.run_id, attempt.attempt, job_uid=uid, epoch=epoch)
+
+    def _capture_log(self, action: Retry | Fail, scene: Scene) -> None:
+        """Keep what the worker wrote last, where it left no last word itself; the failure stands without it."""
+        view = scene.view(action.run_id)
+        if view.job is None or view.attempt is None or not view.job.nonces or "code" in action.outcome.evidence:
+            return
+        text = self._launcher.read_log(view.job.name)
+        if not text:
+            return
+        try:
+            uri = f"{view.attempt.folder}/{view.job.nonces[-1]}/{_CAPTURED}"
+            self._store.put_bytes(uri, text.encode("utf-8", "replace"))
+        except (StorageError, ConfigError) as error:
+            _log.warning("The log of %s can't be kept: %s", view.job.name, error.sentence)
+
+    def _discard_unfinished(self, job_name: str, scene: Scene) -> None:
+        """Clear away what uploads of a worker that was killed have left; nobody but the bucket's owner would miss it."""
+        job = next(job for job in scene.jobs if job.name == job_name)
+        attempt = self._ledger.attempt(job.run_id, job.attempt)
+        if attempt is None:
+            return
+        for nonce in job.nonces:
+            try:
+                self._store.discard_unfinished(f"{attempt.folder}/{nonce}")
+            except (StorageError, ConfigError) as error:
+                _log.warning("What uploads of %s have left can't be discarded: %s", job_name, error.sentence)
+
+    def _tell(self, done: bool, what: str, tally: Tally, sentence: str) -> None:
+        if done:
+            tally.counts[what] += 1
+            _log.info("%s", sentence)
+        else:
+            _log.info("Somebody was quicker; not done: %s", sentence)
+
+
+def _words(outcome: Outcome) -> str:
+    return f"{outcome.failure_class}: {outcome.sentence}"

@@ -1,0 +1,118 @@
+"""What the controller can do to one run or Job: the vocabulary between :mod:`decide` and the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmdj_cloud.contracts import Outcome, RunState
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Start the current attempt of a ready run."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create the Job of a launched attempt (again): under its name, with its spec."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """Record the UID of a launched attempt's Job."""
+
+    run_id: str
+    attempt: int
+    uid: str
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Pin a launched attempt's manifest."""
+
+    run_id: str
+    attempt: int
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """End a launched attempt; the next one may start after `not_before_s`."""
+
+    run_id: str
+    attempt: int
+    outcome: Outcome
+    not_before_s: float
+    silent_s: float | None = None
+    """Only if its ``populate()`` hasn't shown itself for so long: it may just have done so."""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """End a run, and its attempt if it was launched."""
+
+    run_id: str
+    state: RunState
+    attempt: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Hold a run, as people want; a launched one's Job is confirmed to be over."""
+
+    run_id: str
+    state: RunState
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Unhold:
+    """Make a held run ready."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Cancel a run, as people want; a launched one's Job is confirmed to be over."""
+
+    run_id: str
+    state: RunState
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Supersede:
+    """End a run whose task is no longer what it was; a launched one's Job is confirmed to be over."""
+
+    run_id: str
+    state: RunState
+    attempt: int
+    why: str
+    count_changed: bool = False
+    """Whether an input was replaced: new plans for that are bounded per binding."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Begin to stop a Job."""
+
+    job_name: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Delete what is left of a Job that is over and accounted for."""
+
+    job_name: str
+
+
+Action = Launch | Create | Confirm | Publish | Retry | Fail | Hold | Unhold | Cancel | Supersede | Stop | Forget

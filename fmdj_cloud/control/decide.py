@@ -1,0 +1,245 @@
+"""What to do next: a pure, total function from what is wanted and observed to actions.
+
+The rules that keep a run from being lost, doubled or stranded:
+
+- a run's state changes only on a fact: its Job is over or confirmed absent, or a valid manifest is there;
+- a valid manifest of the current attempt means published, whatever the Job says;
+- a Job that isn't the current attempt's is stopped if it runs and forgotten once it is over: both in every pass, so
+  that what one pass missed the next one does;
+- a launched run without a recorded UID may have no Job yet: it is created (again) under the same name;
+- what can't be known now (the store doesn't answer) is not decided now;
+- an attempt that ``populate()`` runs has no Job: it is left alone while its process shows itself, and over after that.
+
+Every state change is conditional on the state seen here, so actions decided from a stale view change nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fmdj_cloud.contracts import (
+    AttemptRecord,
+    FailureClass,
+    JobObservation,
+    JobPhase,
+    Outcome,
+    RunRecord,
+    RunState,
+    Wanted,
+)
+from fmdj_cloud.control.actions import (
+    Action,
+    Cancel,
+    Confirm,
+    Create,
+    Fail,
+    Forget,
+    Hold,
+    Launch,
+    Publish,
+    Retry,
+    Stop,
+    Supersede,
+    Unhold,
+)
+from fmdj_cloud.control.diagnose import vanished
+from fmdj_cloud.control.retry import Again, next_step
+from fmdj_cloud.names import ATTEMPT_MAX
+from fmdj_cloud.pipeline.silence import populates, shows_itself, silenced
+from fmdj_cloud.settings import ControllerSettings
+
+_RESTING = frozenset({RunState.PUBLISHED, RunState.FAILED, RunState.HELD, RunState.CANCELLED})
+
+
+@dataclass(frozen=True)
+class RunView:
+    """All that the decision about one run rests on.
+
+    Attributes
+    ----------
+    run : RunRecord
+    attempt : AttemptRecord or None
+        The current attempt; None unless it was launched.
+    job : JobObservation or None
+        Its Job, None if the launcher has none.
+    manifest_sha256 : str or None
+        Digest of its valid manifest; None if there is none, or if nobody has looked.
+    manifest_known : bool
+        Whether somebody has looked, and the store has answered.
+    obsolete : str
+        Why the run is no longer wanted (task deleted or edited, a foreign result), empty if it is.
+    changed : int
+        How often the binding was planned anew because inputs had changed.
+    """
+
+    run: RunRecord
+    attempt: AttemptRecord | None = None
+    job: JobObservation | None = None
+    manifest_sha256: str | None = None
+    manifest_known: bool = False
+    obsolete: str = ""
+    changed: int = 0
+
+
+def needs_manifest(view: RunView) -> bool:
+    """Tell whether the decision needs a look for the manifest: the Job of a launched run isn't running."""
+    running = view.job is not None and view.job.phase is JobPhase.RUNNING
+    return view.run.state is RunState.LAUNCHED and not running
+
+
+def decide(
+    views: Sequence[RunView],
+    jobs: Sequence[JobObservation],
+    known: Mapping[str, RunRecord],
+    settings: ControllerSettings,
+    now: dt.datetime,
+) -> tuple[Action, ...]:
+    """Return what to do, most urgent first.
+
+    Parameters
+    ----------
+    views : sequence of RunView
+        At least all launched runs, and ready ones in the order of their priority.
+    jobs : sequence of JobObservation
+        All Jobs that the launcher sees.
+    known : mapping of str to RunRecord
+        The runs that `jobs` belong to, as far as the ledger knows them. Jobs of other runs are left alone.
+    settings : ControllerSettings
+    now : datetime
+        The database's clock.
+    """
+    actions = [*_strays(jobs, known)]
+    for view in views:
+        action = _decide_run(view, settings, now)
+        if action is not None:
+            actions.append(action)
+    return (*actions, *_launches(views, jobs, settings.max_active, now))
+
+
+def _strays(jobs: Sequence[JobObservation], known: Mapping[str, RunRecord]) -> Iterator[Action]:
+    for job in jobs:
+        run = known.get(job.run_id)
+        if run is None or (run.state is RunState.LAUNCHED and run.attempt == job.attempt):
+            continue
+        yield Stop(job.name) if job.phase is JobPhase.RUNNING else Forget(job.name)
+
+
+def _launches(
+    views: Sequence[RunView], jobs: Sequence[JobObservation], max_active: int, now: dt.datetime
+) -> Iterator[Launch]:
+    active = {job.name for job in jobs if job.phase is JobPhase.RUNNING}
+    active |= {
+        view.attempt.job_name if view.attempt is not None else view.run.run_id
+        for view in views
+        if view.run.state is RunState.LAUNCHED
+        and (view.job is None or view.job.phase is JobPhase.RUNNING)
+        and not populates(view.run, view.attempt)
+    }
+    ready = [
+        view.run
+        for view in views
+        if view.run.state is RunState.READY
+        and view.run.wanted is Wanted.RUN
+        and not view.obsolete
+        and view.run.attempt <= ATTEMPT_MAX
+        and (view.run.not_before is None or view.run.not_before <= now)
+    ]
+    ready.sort(key=lambda run: (run.priority, run.created, run.run_id))
+    for run in ready[: max(0, max_active - len(active))]:
+        yield Launch(run.run_id, run.attempt)
+
+
+def _decide_run(view: RunView, settings: ControllerSettings, now: dt.datetime) -> Action | None:
+    run = view.run
+    if populates(run, view.attempt) and shows_itself(run, settings.populate_silent_s, now):
+        return None
+    if run.state is RunState.LAUNCHED:
+        goes_on = run.wanted is Wanted.RUN and not view.obsolete
+        return _decide_launched(view, settings) if goes_on else _decide_ending(view)
+    if run.state in (RunState.READY, *_RESTING):
+        return _decide_resting(view)
+    return None
+
+
+def _decide_resting(view: RunView) -> Action | None:
+    """Decide about a run without a Job."""
+    run = view.run
+    if view.obsolete:
+        return Supersede(run.run_id, run.state, run.attempt, view.obsolete)
+    if run.wanted is Wanted.CANCEL and run.state is not RunState.CANCELLED:
+        return Cancel(run.run_id, run.state, run.attempt)
+    if run.wanted is Wanted.HOLD and run.state is RunState.READY:
+        return Hold(run.run_id, run.state, run.attempt)
+    if run.wanted is Wanted.RUN and run.state is RunState.HELD:
+        return Unhold(run.run_id, run.attempt)
+    if run.state is RunState.READY and run.attempt > ATTEMPT_MAX:
+        sentence = f"It had {ATTEMPT_MAX} attempts, and a run can't have more."
+        outcome = Outcome(failure_class=FailureClass.CRASH, sentence=sentence)
+        return Fail(run.run_id, run.state, run.attempt, outcome)
+    return None
+
+
+def _decide_ending(view: RunView) -> Action | None:
+    """Decide about a launched run that nobody wants to go on."""
+    run = view.run
+    if view.job is not None and view.job.phase is JobPhase.RUNNING:
+        return Stop(view.job.name)
+    if view.obsolete:
+        return Supersede(run.run_id, run.state, run.attempt, view.obsolete)
+    if run.wanted is Wanted.CANCEL:
+        return Cancel(run.run_id, run.state, run.attempt)
+    # the work was done before it could be held: it is published, and loaded when it is released
+    if view.manifest_sha256 is not None:
+        return Publish(run.run_id, run.attempt, view.manifest_sha256)
+    return Hold(run.run_id, run.state, run.attempt) if view.manifest_known else None
+
+
+def _decide_launched(view: RunView, settings: ControllerSettings) -> Action | None:
+    run, attempt, job = view.run, view.attempt, view.job
+    if attempt is None:
+        # only a ledger edited by hand is in this state: a launch writes both rows in one transaction
+        outcome = Outcome(failure_class=FailureClass.CRASH, sentence=f"Attempt {run.attempt} has no row in the ledger.")
+        return Fail(run.run_id, run.state, run.attempt, outcome)
+    if view.manifest_sha256 is not None:
+        return Publish(run.run_id, run.attempt, view.manifest_sha256)
+    if job is not None and job.spec_sha256 != attempt.spec_sha256:
+        return Create(run.run_id, run.attempt)
+    if job is not None and job.phase is JobPhase.RUNNING:
+        return None if attempt.job_uid == job.uid else Confirm(run.run_id, run.attempt, job.uid)
+    if not view.manifest_known:
+        return None
+    if populates(run, attempt):
+        return _settle(view, attempt, silenced(attempt), settings)
+    if job is None and attempt.job_uid is None:
+        return Create(run.run_id, run.attempt)
+    return _settle(view, attempt, _outcome(run, job), settings)
+
+
+def _outcome(run: RunRecord, job: JobObservation | None) -> Outcome:
+    """Return how an attempt without a manifest ended."""
+    if job is None:
+        return vanished(f"Attempt {run.attempt} disappeared: its Job is gone and it published nothing.")
+    if job.outcome is None or job.outcome.ok:
+        evidence = job.outcome.evidence if job.outcome is not None else {}
+        return Outcome(
+            failure_class=FailureClass.CRASH,
+            sentence="The worker ended without an error but published no valid manifest: see its log.",
+            evidence=evidence,
+        )
+    return job.outcome
+
+
+def _settle(view: RunView, attempt: AttemptRecord, outcome: Outcome, settings: ControllerSettings) -> Action:
+    run = view.run
+    if outcome.failure_class is FailureClass.CHANGED:
+        if view.changed < settings.retry.changed:
+            return Supersede(run.run_id, run.state, run.attempt, outcome.sentence, count_changed=True)
+        sentence = f"{outcome.sentence} It was planned anew {view.changed} times already."
+        return Fail(run.run_id, run.state, run.attempt, outcome.model_copy(update={"sentence": sentence}))
+    step = next_step(outcome, run.failures, attempt.limits, run.attempt, run.run_id, settings)
+    if isinstance(step, Again):
+        silent_s = settings.populate_silent_s if populates(run, attempt) else None
+        return Retry(run.run_id, run.attempt, outcome, step.not_before_s, silent_s)
+    return Fail(run.run_id, run.state, run.attempt, step.outcome)

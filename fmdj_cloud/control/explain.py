@@ -1,0 +1,193 @@
+"""Why a task is not done, and what to do: pure, from what was observed to words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from fmdj_cloud.contracts import (
+    ACCEPTABLE_CHECKS,
+    AttemptRecord,
+    BindingRecord,
+    BindingState,
+    Frozen,
+    Progress,
+    RunRecord,
+    RunState,
+    Wanted,
+)
+from fmdj_cloud.control.advice import ADVICE
+from fmdj_cloud.names import display_key
+
+
+class Observation(Frozen):
+    """All that is known of one task."""
+
+    pipeline: str
+    key: dict[str, Any]
+    exists: bool
+    has_result: bool
+    edited: bool
+    """Whether its parameters changed since they were last looked at."""
+    brake: bool
+    seen: bool
+    """Whether a controller has met the pipeline."""
+    leader: str | None
+    binding: BindingRecord | None
+    run: RunRecord | None
+    attempts: tuple[AttemptRecord, ...] = ()
+    progress: Progress | None = None
+    now: dt.datetime
+
+
+class AttemptLine(Frozen):
+    """One attempt, as people see it."""
+
+    attempt: int
+    outcome: str
+    sentence: str
+    started: dt.datetime
+    finished: dt.datetime | None
+    folder: str
+
+
+class Explanation(Frozen):
+    """Why a task is where it is."""
+
+    pipeline: str
+    task: dict[str, Any]
+    run_id: str | None
+    state: str
+    """A run's or binding's state; ``done``, ``no task``, ``pending`` or ``braked`` where there is none."""
+    why: str
+    advice: str
+    attempts: tuple[AttemptLine, ...] = ()
+
+    @property
+    def task_text(self) -> str:
+        """The task as people type it."""
+        return display_key(self.task)
+
+
+def explain(observed: Observation) -> Explanation:
+    """Explain one task.
+
+    Parameters
+    ----------
+    observed : Observation
+
+    Returns
+    -------
+    Explanation
+        Its state, why it is so, and what to do; total over any observation.
+    """
+    state, why, advice = _verdict(observed)
+    return Explanation(
+        pipeline=observed.pipeline,
+        task=observed.key,
+        run_id=observed.run.run_id if observed.run else None,
+        state=state,
+        why=why,
+        advice=advice,
+        attempts=tuple(
+            AttemptLine(
+                attempt=a.attempt,
+                outcome=a.outcome or "under way",
+                sentence=a.sentence,
+                started=a.started,
+                finished=a.finished,
+                folder=a.folder,
+            )
+            for a in observed.attempts
+        ),
+    )
+
+
+_NOTHING = "Nothing: it goes on by itself."
+_ASK_AGAIN = "`fmdj retry KEY` has it planned again; so does an edit of the task."
+_START = "Start one with `fmdj controller`."
+
+
+def _verdict(o: Observation) -> tuple[str, str, str]:
+    if not o.exists:
+        return "no task", "There is no such task in the task table.", "Check the key, or insert the task."
+    if o.has_result:
+        if o.run is not None and o.run.state is RunState.LOADED:
+            return "done", f"Its result was loaded on {o.run.updated:%Y-%m-%d %H:%M} UTC.", "Nothing: fetch it."
+        return (
+            "done",
+            "Its result is in the database, but was not loaded by us; we leave it alone.",
+            "Delete the FacialSignal row if you want it computed again.",
+        )
+    if o.edited and o.run is not None and o.run.state is not RunState.LOADED:
+        return "edited", "The task was edited since it was planned; it will be planned again.", _controller(o)
+    asked_again = o.binding is not None and o.binding.state is BindingState.PENDING
+    if o.run is not None and o.run.state not in (RunState.LOADED, RunState.SUPERSEDED) and not asked_again:
+        return _of_run(o, o.run)
+    if o.brake:
+        return (
+            "braked",
+            "The pipeline had many pending tasks when it was first seen; all are held until somebody has looked.",
+            "`fmdj plan` shows what they will cost; `fmdj release` lets them go.",
+        )
+    if o.binding is not None and o.binding.state is not BindingState.PLANNED:
+        return _of_binding(o, o.binding)
+    if not o.seen:
+        return "pending", "No controller has seen this pipeline yet.", _START
+    return "pending", "It is waiting to be planned.", _controller(o)
+
+
+def _controller(o: Observation) -> str:
+    return _NOTHING if o.leader else f"No controller is running. {_START}"
+
+
+def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
+    if binding.state is BindingState.WAITING:
+        look = f" The next look is at {binding.next_look:%H:%M} UTC." if binding.next_look else ""
+        why = f"It waits for an input since {binding.since:%Y-%m-%d %H:%M} UTC: {binding.sentence}{look}"
+        return "waiting", why, "Upload what is missing, or correct the path."
+    if binding.state is BindingState.REFUSED:
+        advice = ADVICE[binding.failure_class] if binding.failure_class else "Edit the task."
+        return "refused", binding.sentence, advice
+    if binding.state is BindingState.PENDING:
+        return "pending", f"{binding.sentence} It is waiting to be planned.".strip(), _controller(o)
+    if binding.state is BindingState.CANCELLED:
+        return "cancelled", binding.sentence or "Somebody cancelled it.", _ASK_AGAIN
+    return "held", binding.sentence or "Somebody holds it.", "`fmdj release KEY` lets it go."
+
+
+def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
+    if run.wanted is not Wanted.RUN and run.state not in (RunState.HELD, RunState.CANCELLED):
+        return run.state.value, f"Somebody asked to {run.wanted.value} it; the controller is about to.", _controller(o)
+    if run.state is RunState.READY:
+        if run.not_before is not None and run.not_before > o.now:
+            why = f"Attempt {run.attempt} starts at {run.not_before:%H:%M:%S} UTC. The last one failed: {run.sentence}"
+            return "ready", why, _controller(o)
+        return "ready", f"Attempt {run.attempt} waits for a free slot.", _controller(o)
+    if run.state is RunState.LAUNCHED:
+        if o.progress is None:
+            return "launched", f"Attempt {run.attempt} has started and reported no progress yet.", _controller(o)
+        p = o.progress
+        eta = f", about {p.eta_s:.0f} s to go" if p.eta_s is not None else ""
+        done = f"{p.frames_done} of {p.frames_total} frames" if p.frames_total else "no frames yet"
+        why = f"Attempt {run.attempt} is at {p.stage}: {done}, {p.frames_per_s:.0f} frames/s{eta}."
+        return "launched", why, _NOTHING
+    if run.state is RunState.PUBLISHED:
+        return (
+            "published",
+            f"Attempt {run.attempt} has published its outputs; the loader writes them into the database.",
+            "Nothing, as long as a loader is running (`fmdj loader`).",
+        )
+    if run.state is RunState.FAILED:
+        return "failed", run.sentence, _of_failure(o, run)
+    if run.state is RunState.HELD:
+        return "held", run.sentence or "Somebody holds it.", "`fmdj release KEY` lets it go."
+    return run.state.value, run.sentence or "Somebody cancelled it.", _ASK_AGAIN
+
+
+def _of_failure(o: Observation, run: RunRecord) -> str:
+    advice = ADVICE[run.failure_class] if run.failure_class else "See `fmdj logs`."
+    check = o.attempts[-1].evidence.get("check", "") if o.attempts else ""
+    if check in ACCEPTABLE_CHECKS:
+        return f"{advice} If it is meant to be so: `fmdj retry KEY --accept {check}`."
+    return f"{advice} `fmdj retry KEY` tries again."

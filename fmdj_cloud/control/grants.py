@@ -1,0 +1,217 @@
+"""Which rights each program needs, and no others: database grants by table, bucket policies by prefix."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from fmdj_cloud.contracts import Frozen, Kind
+from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.dialect import Backend
+from fmdj_cloud.pipeline.lab import Lab
+from fmdj_cloud.pipeline.ledger_tables import TABLES, VERSION_TABLE, binding_table
+from fmdj_cloud.settings import PipelineSettings
+from fmdj_cloud.storage.uri import split
+
+_READ = ("SELECT",)
+_KEYS_SHOWN = "REFERENCES"
+"""PostgreSQL shows a table's primary key, which DataJoint asks for, only to those who may do more than read it."""
+_LINEAGE = "~lineage"
+"""Where DataJoint 2 keeps which attribute comes from where; read before tables are joined."""
+_READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
+_WRITE_OBJECTS = ("s3:PutObject", "s3:AbortMultipartUpload")
+
+
+class Program(enum.StrEnum):
+    """Who needs rights."""
+
+    CONTROLLER = "controller"
+    LOADER = "loader"
+    WORKER = "worker"
+    CLI = "cli"
+    """People who look at tasks and say what they want of them."""
+
+
+class Grant(Frozen):
+    """Rights on one table."""
+
+    schema_name: str
+    table: str
+    rights: tuple[str, ...]
+    """Such as ``SELECT`` or ``UPDATE (facemap_output_dir)``."""
+
+
+_LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
+    Program.CONTROLLER: {
+        "pipeline": ("INSERT",),
+        "leader": ("INSERT", "UPDATE"),
+        "request": ("UPDATE",),
+        "run": ("INSERT", "UPDATE"),
+        "run__attempt": ("INSERT", "UPDATE"),
+        "run__job": ("INSERT", "UPDATE"),
+        "recompute": ("DELETE",),
+        "binding": ("INSERT", "UPDATE", "DELETE"),
+    },
+    Program.LOADER: {"run": ("UPDATE",), "run__attempt": ("UPDATE",), "run__job": ("UPDATE",)},
+    Program.CLI: {
+        "pipeline": ("UPDATE",),
+        "run": ("UPDATE",),
+        "acceptance": ("INSERT", "UPDATE"),
+        "recompute": ("INSERT",),
+        "binding": ("INSERT", "UPDATE"),
+    },
+}
+"""Beside SELECT; ``binding`` stands for the binding tables of all pipelines."""
+
+
+def database_grants(program: Program, database: Database, labs: Sequence[Lab]) -> tuple[Grant, ...]:
+    """Return the rights that a program needs on the tables of the lab and of ours.
+
+    Parameters
+    ----------
+    program : Program
+        A worker needs none: it doesn't know the database.
+    database : Database
+    labs : sequence of Lab
+
+    Returns
+    -------
+    tuple of Grant
+        By schema and table; the tables exist (``fmdj migrate`` declares ours).
+    """
+    if program is Program.WORKER:
+        return ()
+    grants = tuple(_ledger_grants(program, database, labs)) + tuple(
+        grant for lab in labs for grant in _element_grants(program, database, lab)
+    )
+    if database.backend == "mysql":
+        return grants
+    return tuple(grant.model_copy(update={"rights": (*grant.rights, _KEYS_SHOWN)}) for grant in grants)
+
+
+def _ledger_grants(program: Program, database: Database, labs: Sequence[Lab]) -> Iterator[Grant]:
+    schema = database.ledger_schema
+    more = _LEDGER_RIGHTS[program]
+    if database.backend == "mysql":  # there, inserting a row unless it exists is an update that changes nothing
+        more = {
+            table: tuple(dict.fromkeys((*rights, "UPDATE"))) if "INSERT" in rights else rights
+            for table, rights in more.items()
+        }
+    found = database.tables(schema)
+    for table in (VERSION_TABLE, *TABLES, *([_LINEAGE] if _LINEAGE in found else [])):
+        yield Grant(schema_name=schema, table=table, rights=_READ + more.get(table, ()))
+    for lab in labs:
+        for table in sorted(binding_table(lab.name, kind) for kind in Kind):
+            if table in found:
+                yield Grant(schema_name=schema, table=table, rights=_READ + more.get("binding", ()))
+        for signal in (lab.signals.Pupil, lab.signals.Blink, lab.signals.Running):
+            rights = (*_READ, "INSERT", "DELETE") if program is Program.LOADER else _READ
+            yield Grant(schema_name=schema, table=str(signal.table_name), rights=rights)
+
+
+def _element_grants(program: Program, database: Database, lab: Lab) -> Iterator[Grant]:
+    element = lab.element
+    read = (element.VideoRecording, element.VideoFile, element.RecordingInfo, element.FacemapTask)
+    parts = (element.Region, element.MotionSVD, element.MovieSVD, element.Summary)
+    results = (element.FacemapProcessing, element.FacialSignal, *parts)
+    inserted = {*results, element.RecordingInfo} if program is Program.LOADER else set()
+    for table in (*read, *results):
+        rights = _READ + (("INSERT",) if table in inserted else ())
+        if table is element.FacemapTask and program is Program.LOADER:
+            # it is also what locks the row against edits while its results are inserted
+            rights += ("UPDATE (facemap_output_dir)",)
+        if table is element.FacemapTask and program is Program.CLI:
+            rights += ("INSERT",)
+        yield Grant(schema_name=element.schema, table=str(table.table_name), rights=rights)
+    if _LINEAGE in database.tables(element.schema):
+        yield Grant(schema_name=element.schema, table=_LINEAGE, rights=_READ)
+
+
+def grant_statements(grants: Iterable[Grant], backend: Backend, user: str) -> tuple[str, ...]:
+    """Return the SQL statements that give `user` these rights: pure.
+
+    Parameters
+    ----------
+    grants : iterable of Grant
+    backend : str
+    user : str
+        Name of a user that exists; on MySQL, ``name`` means ``name@%``.
+
+    Raises
+    ------
+    ConfigError
+        If the name can't be a user's.
+    """
+    if not user or any(character in user for character in "\"'`\\\n\0"):
+        raise ConfigError(f"{user!r} can't be the name of a database user: use letters, digits and underscores.")
+    grants = tuple(grants)
+    if backend == "postgresql":
+        schemas = dict.fromkeys(grant.schema_name for grant in grants)
+        usage = tuple(f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}";' for schema in schemas)
+        return usage + tuple(f'GRANT {_rights(g)} ON "{g.schema_name}"."{g.table}" TO "{user}";' for g in grants)
+    name, _, host = user.partition("@")
+    return tuple(f"GRANT {_rights(g)} ON `{g.schema_name}`.`{g.table}` TO '{name}'@'{host or '%'}';" for g in grants)
+
+
+def _rights(grant: Grant) -> str:
+    return ", ".join(grant.rights)
+
+
+def bucket_policy(
+    program: Program, pipelines: Sequence[PipelineSettings], *, attempt_folder: str | None = None
+) -> dict[str, Any]:
+    """Return the IAM policy document that a program needs on the ``s3://`` roots: pure.
+
+    Parameters
+    ----------
+    program : Program
+    pipelines : sequence of PipelineSettings
+    attempt_folder : str, optional
+        URI of the one attempt folder that a worker may write in, for a session of its own; else it may write
+        in the attempt folders of all runs.
+    """
+    videos = [root for p in pipelines for root in (*p.video_roots, *p.path_map.values())]
+    processed = [p.processed_root for p in pipelines]
+    reads_videos = program in (Program.CONTROLLER, Program.WORKER, Program.CLI)
+    read = [*(videos if reads_videos else []), *processed]
+    statements = [_listing(read), _objects("Read", _READ_OBJECTS, [_below(root) for root in read])]
+    if program is Program.CONTROLLER:
+        # what uploads of killed workers have left is found, and aborted
+        statements.append(_listing(processed) | {"Sid": "Uploads", "Action": ["s3:ListBucketMultipartUploads"]})
+        statements.append(_objects("Write", _WRITE_OBJECTS, [_below(root) for root in processed]))
+    elif program is Program.WORKER:
+        every = [f"{root.rstrip('/')}/*/{kind}-*/a*" for root in processed for kind in Kind]
+        folders = [attempt_folder] if attempt_folder else every
+        statements.append(_objects("Write", _WRITE_OBJECTS, [_below(folder) for folder in folders]))
+    return {"Version": "2012-10-17", "Statement": [s for s in statements if s.get("Resource")]}
+
+
+def policy_json(policy: dict[str, Any]) -> str:
+    """Return a policy document as it is pasted."""
+    return json.dumps(policy, indent=2)
+
+
+def _listing(roots: Iterable[str]) -> dict[str, Any]:
+    """Return the right to list, which is a bucket's as a whole.
+
+    Limited to prefixes, it would not count where a missing object is asked for: S3 would answer 403 instead of 404,
+    and an upload that isn't there yet would look like a missing right.
+    """
+    buckets = dict.fromkeys(split(root)[0] for root in roots if root.startswith("s3://"))
+    resources = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
+    return {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": resources}
+
+
+def _objects(name: str, actions: Sequence[str], resources: Iterable[str]) -> dict[str, Any]:
+    found = sorted({resource for resource in resources if resource})
+    return {"Sid": name, "Effect": "Allow", "Action": list(actions), "Resource": found}
+
+
+def _below(uri: str) -> str:
+    if not uri.startswith("s3://"):
+        return ""
+    bucket, key = split(uri)
+    return f"arn:aws:s3:::{bucket}/{key.rstrip('/')}/*" if key else f"arn:aws:s3:::{bucket}/*"

@@ -1,0 +1,57 @@
+"""What the controller asks of whatever runs attempts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fmdj_cloud.contracts import JobObservation, JobRequest
+from fmdj_cloud.errors import FmdjError
+
+
+class LaunchError(FmdjError):
+    """A Job couldn't be created, watched or stopped this time."""
+
+    code = "launch"
+
+
+class Launcher(Protocol):
+    """Starts, watches and stops Jobs. Any number of controllers may use the same one, also at once.
+
+    Names are deterministic, so a Job can't be made twice: whoever comes second finds it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the ledger records with an attempt: ``local``."""
+        ...
+
+    def create(self, request: JobRequest) -> str:
+        """Make sure that a Job exists, and return its UID.
+
+        One of the same name and spec digest is adopted, whatever its phase. One of the same name and another
+        digest is stopped, confirmed to be over, forgotten and replaced.
+
+        Raises
+        ------
+        ConfigError
+            If a Job of that name isn't ours, or Jobs can't be made here at all.
+        LaunchError
+            If it didn't work this time.
+        """
+        ...
+
+    def observe(self) -> tuple[JobObservation, ...]:
+        """Return all our Jobs. One that isn't among them doesn't exist."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Begin to stop a Job; it is over when :meth:`observe` shows it ended or not at all. Idempotent."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Delete what is left of a Job that is over; one that runs is left alone. Idempotent."""
+        ...
+
+    def read_log(self, name: str) -> str:
+        """Return the end of what a Job wrote, empty if nothing is left of it."""
+        ...

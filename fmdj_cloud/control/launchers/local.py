@@ -1,0 +1,316 @@
+"""The local launcher: one supervised process per attempt, on this machine.
+
+Each Job is a folder ``<state_dir>/<job name>`` (see :mod:`supervisor` for its files). The folder appears
+whole, by a rename, so two controllers can't both make it; the supervisor's lock says whether it runs; what
+is recorded in it lets any later controller know how it ended. ``job.json`` holds no credentials: they are in
+the environment of supervisor and worker only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fmdj_cloud import names
+from fmdj_cloud.contracts import JobObservation, JobPhase, JobRequest, Outcome, TerminationMessage
+from fmdj_cloud.control.diagnose import ProcessEnd, diagnose, vanished
+from fmdj_cloud.control.launchers import supervisor
+from fmdj_cloud.control.launchers.base import LaunchError
+from fmdj_cloud.control.launchers.environment import worker_environment
+from fmdj_cloud.control.launchers.supervisor import EXIT, JOB, LOCK, OUTPUT, STARTED, read_json, write_json
+from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.settings import Settings
+
+WORKER_COMMAND = (sys.executable, "-m", "fmdj_cloud.worker")
+_TERMINATION = "termination.json"
+_MAKING = ".lock"
+_START_S = 20.0
+"""A supervisor has taken its lock by then, also on a busy machine."""
+_KILL_S = 5.0
+_OVERDUE_S = 600.0
+"""The worker keeps its time budget itself; the supervisor ends one that doesn't, so much later."""
+_LOG_BYTES = 256 * 1024
+_MESSAGE_BYTES = 64 * 1024
+_log = logging.getLogger(__name__)
+
+
+class LocalLauncher:
+    """Runs attempts as processes of this machine.
+
+    Parameters
+    ----------
+    settings : Settings
+        `local` (state folder, grace), `instance`, and what the worker is given.
+    worker_command : sequence of str
+        How a worker is started; its arguments follow.
+    environment : mapping of str to str, optional
+        What the worker's environment is made from; this process's by default.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._instance = settings.instance
+        self._grace_s = settings.local.stop_grace_s
+        self._command = tuple(worker_command)
+        self._environment = worker_environment(settings, os.environ if environment is None else environment)
+        self._supervisors: list[subprocess.Popen[bytes]] = []
+        self._root = settings.local.state_dir.expanduser().absolute()
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"local.state_dir={self._root} can't be made: {error.strerror}.") from error
+        self._sweep()
+
+    def create(self, request: JobRequest) -> str:
+        """See :meth:`Launcher.create`."""
+        with self._local_trouble(f"make the Job {request.name}"):
+            return self._create(request)
+
+    def _create(self, request: JobRequest) -> str:
+        folder = self._root / request.name
+        job = self._read_job(folder)
+        if job is not None and job["instance"] != self._instance:
+            raise ConfigError(
+                f"The Job {request.name} in {self._root} belongs to the installation {job['instance']!r}: give "
+                "each installation its own local.state_dir."
+            )
+        if job is not None and job["request"]["spec_sha256"] != request.spec_sha256:
+            _log.warning("Job %s has another spec and is replaced", request.name)
+            self._end(request.name)
+            job = None
+        if job is None:
+            job = self._make(folder, request)
+        if not (folder / STARTED).exists():
+            self._start(folder)
+        return str(job["uid"])
+
+    def observe(self) -> tuple[JobObservation, ...]:
+        """See :meth:`Launcher.observe`. A Job that was made but never started counts as absent: create starts it."""
+        # those that have ended are collected, else they stay in the process table
+        self._supervisors = [process for process in self._supervisors if process.poll() is None]
+        with self._local_trouble("look at the Jobs"):
+            folders = sorted(p for p in self._root.iterdir() if not p.name.startswith(".") and p.is_dir())
+            observations = [self._observe(folder) for folder in folders]
+        return tuple(observation for observation in observations if observation is not None)
+
+    def stop(self, name: str) -> None:
+        """See :meth:`Launcher.stop`."""
+        folder = self._root / name
+        started = read_json(folder / STARTED)
+        if started is None:
+            return
+        try:
+            descriptor = os.pidfd_open(int(started["pid"]))
+        except ProcessLookupError:
+            return
+        try:
+            # the lock is held, so the process that the descriptor names is still the supervisor, not a successor
+            if _is_held(folder / LOCK):
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        except (ProcessLookupError, PermissionError) as error:
+            _log.info("Job %s can't be signalled: %s", name, error)
+        finally:
+            os.close(descriptor)
+
+    def forget(self, name: str) -> None:
+        """See :meth:`Launcher.forget`."""
+        folder = self._root / name
+        if _is_held(folder / LOCK):
+            return
+        # renamed first: a folder is there whole or not at all
+        trash = self._root / f".trash-{uuid.uuid4()}"
+        with self._local_trouble(f"forget the Job {name}"), contextlib.suppress(FileNotFoundError):
+            folder.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def read_log(self, name: str) -> str:
+        """See :meth:`Launcher.read_log`."""
+        try:
+            with (self._root / name / OUTPUT).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _LOG_BYTES))
+                return file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    @contextlib.contextmanager
+    def _local_trouble(self, doing: str) -> Iterator[None]:
+        """Turn what the machine refuses (a full disk, no more processes) into our error: it may pass."""
+        try:
+            yield
+        except OSError as error:
+            raise LaunchError(f"Can't {doing} in {self._root}: {error.strerror or error}.") from error
+
+    def _read_job(self, folder: Path) -> dict[str, Any] | None:
+        return read_json(folder / JOB)
+
+    def _make(self, folder: Path, request: JobRequest) -> dict[str, Any]:
+        """Make the job's folder, or find that somebody else just has."""
+        nonce = names.new_nonce()
+        arguments = {
+            "--spec": request.spec_uri,
+            "--sha256": request.spec_sha256,
+            "--nonce": nonce,
+            "--termination-log": str(folder / _TERMINATION),
+        }
+        job = {
+            "uid": str(uuid.uuid4()),
+            "instance": self._instance,
+            "nonce": nonce,
+            "request": request.model_dump(mode="json"),
+            "command": [*self._command, *(word for pair in arguments.items() for word in pair)],
+            "stop_grace_s": self._grace_s,
+            "deadline_s": request.limits.time_budget_s + _OVERDUE_S,
+        }
+        temporary = self._root / f".new-{uuid.uuid4()}"
+        with self._making(fcntl.LOCK_SH):
+            temporary.mkdir(mode=0o700)
+            write_json(temporary / JOB, job)
+            try:
+                temporary.rename(folder)
+            except OSError as error:
+                shutil.rmtree(temporary, ignore_errors=True)
+                found = self._read_job(folder)
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or found is None:
+                    raise LaunchError(
+                        f"The Job {request.name} can't be made in {self._root}: {error.strerror}."
+                    ) from error
+                return found
+        return job
+
+    @contextlib.contextmanager
+    def _making(self, how: int) -> Iterator[None]:
+        """Hold the lock that those who make Jobs share, and whoever sweeps has alone."""
+        with (self._root / _MAKING).open("ab") as file:
+            fcntl.flock(file, how)
+            yield
+
+    def _sweep(self) -> None:
+        """Remove what controllers that were killed have left: folders not yet a Job's, or no longer one's."""
+        with (
+            self._local_trouble("clear up"),
+            contextlib.suppress(BlockingIOError),  # another controller is making a Job; the next start sweeps
+            self._making(fcntl.LOCK_EX | fcntl.LOCK_NB),
+        ):
+            for left in (*self._root.glob(".new-*"), *self._root.glob(".trash-*")):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _start(self, folder: Path) -> None:
+        """Start a supervisor and wait until it has taken over; a second one would find the lock held."""
+        with (folder / OUTPUT).open("ab") as output:
+            process = subprocess.Popen(
+                # by its file: it needs nothing of the package, and -I keeps the worker's PYTHON* variables away
+                [sys.executable, "-I", supervisor.__file__, str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._environment,
+                start_new_session=True,
+            )
+        self._supervisors.append(process)
+        give_up = time.monotonic() + _START_S
+        while not (folder / STARTED).exists():
+            if process.poll() is not None and not (folder / STARTED).exists():
+                raise LaunchError(f"The supervisor of {folder.name} ended at once: see {folder / OUTPUT}.")
+            if time.monotonic() > give_up:
+                raise LaunchError(f"The supervisor of {folder.name} hasn't started within {_START_S:.0f} s.")
+            time.sleep(0.01)
+
+    def _end(self, name: str) -> None:
+        """Stop a Job, wait until it is over, and forget it."""
+        give_up = time.monotonic() + self._grace_s + _KILL_S
+        while _is_held(self._root / name / LOCK):
+            self.stop(name)
+            if time.monotonic() > give_up:
+                raise LaunchError(f"The Job {name} doesn't end: stop its supervisor by hand.")
+            time.sleep(0.05)
+        self.forget(name)
+
+    def _observe(self, folder: Path) -> JobObservation | None:
+        job = self._read_job(folder)
+        if job is None or job["instance"] != self._instance:
+            return None
+        # in this order: once started, a lock that is free is free for good, and the exit is final
+        started = (folder / STARTED).exists()
+        held = _is_held(folder / LOCK)
+        end = read_json(folder / EXIT)
+        if not started and not held:
+            return None
+        over = end is not None or not held
+        request = JobRequest.model_validate(job["request"])
+        return JobObservation(
+            name=request.name,
+            run_id=request.run_id,
+            attempt=request.attempt,
+            uid=job["uid"],
+            spec_sha256=request.spec_sha256,
+            phase=JobPhase.ENDED if over else JobPhase.RUNNING,
+            outcome=self._outcome(folder, end) if over else None,
+            nonces=(job["nonce"],),
+            log=str(folder / OUTPUT),
+        )
+
+    def _outcome(self, folder: Path, end: dict[str, Any] | None) -> Outcome:
+        if end is None:
+            return vanished(
+                "The worker's supervisor ended without recording how: it was killed, or the machine was restarted."
+            )
+        known = {name: end[name] for name in ("exit_code", "signal", "stopped", "overdue", "error")}
+        return diagnose(ProcessEnd(**known), _read_message(folder / _TERMINATION))
+
+
+def _read_message(path: Path) -> TerminationMessage | None:
+    try:
+        with path.open("rb") as file:
+            return TerminationMessage.model_validate_json(file.read(_MESSAGE_BYTES))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        _log.warning("%s is not a termination message: %s", path, error.errors()[0]["msg"])
+        return None
+
+
+def _is_held(path: Path) -> bool:
+    """Tell whether a supervisor holds the lock."""
+    with _opened(path) as descriptor:
+        if descriptor is None:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,204 @@
+"""The controller: observe, decide, act. Everything it knows is in database, store and launcher; it may die anywhere."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from fmdj_cloud.contracts import RunState
+from fmdj_cloud.control.act import Actor
+from fmdj_cloud.control.actions import Launch
+from fmdj_cloud.control.decide import decide
+from fmdj_cloud.control.launchers.base import Launcher
+from fmdj_cloud.control.leader import Leader, new_holder
+from fmdj_cloud.control.observe import Observer, RefusalRotation
+from fmdj_cloud.control.planning import Planner
+from fmdj_cloud.control.report import PassReport, Tally
+from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LostRaceError
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.lab import Lab, open_lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.settings import Settings
+from fmdj_cloud.storage import Store
+
+_log = logging.getLogger(__name__)
+_DRAIN_PAUSE_S = 0.25
+_DRAIN = "drain"
+"""What a controller that was started with ``--once`` beside a leader asks it for."""
+_UNSETTLED = frozenset({RunState.READY, RunState.LAUNCHED})
+
+
+class Controller:
+    """Turns pending tasks into published runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Database
+        Used by this controller alone.
+    store : Store
+    launcher : Launcher
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        store: Store,
+        launcher: Launcher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        controller = settings.controller
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._ledger = Ledger(database)
+        self._leader = Leader(
+            self._ledger, new_holder(), lease_s=controller.lease_s, renew_s=controller.renew_s, clock=clock
+        )
+        self._planner = Planner(settings, self._ledger, store, self._leader, clock)
+        self._observer = Observer(self._ledger, store, launcher)
+        self._refusals = RefusalRotation(self._ledger)
+        self._actor = Actor(settings, self._ledger, store, launcher, self._leader)
+        self._labs: dict[str, Lab] = {}
+
+    def run_pass(self) -> PassReport:
+        """Look at everything once and do what there is to do, if this controller leads.
+
+        Raises
+        ------
+        DatabaseError
+            If the database doesn't answer.
+        """
+        tally = Tally()
+        self._database.ensure_connected()
+        if not self._leader.lead():
+            return tally.report(leading=False)
+        try:
+            self._open_labs(tally)
+            for lab in self._labs.values():
+                self._guarded(lab, tally)
+            self._advance(tally)
+            self._answer_drains(tally)
+        except LostRaceError as error:
+            _log.warning("This pass ends: %s", error.sentence)
+            return tally.report(leading=False)
+        return tally.report(leading=True)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Run passes until `stop` is set. Attempts under way go on without a controller."""
+        leading: bool | None = None
+        while not stop.is_set():
+            try:
+                report = self.run_pass()
+            except DatabaseError as error:
+                _log.error("%s", error.sentence)
+                leading = None
+            except FmdjError as error:
+                _log.error("This pass failed: %s", error.sentence)
+            else:
+                if report.leading is not leading:
+                    _log.info("This controller leads" if report.leading else "Another controller leads; standing by")
+                    leading = report.leading
+            stop.wait(self._settings.controller.interval_s)
+        try:
+            self._leader.resign()
+        except DatabaseError as error:
+            _log.warning("The lease runs out by itself: %s", error.sentence)
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Run passes until no task is due and no run is ready or launched.
+
+        Where another controller leads, it is asked for that, and its answer is waited for.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to try at most.
+
+        Returns
+        -------
+        bool
+            Whether all is settled.
+        """
+        give_up = None if timeout is None else self._clock() + timeout
+        asked: str | None = None
+        try:
+            while True:
+                report = self.run_pass()
+                if report.leading:
+                    if not report.errors and self._is_settled():
+                        return True
+                elif asked is None:
+                    asked = self._ledger.ask(_DRAIN, self._leader.holder)
+                elif self._is_answered(asked):
+                    return True
+                if give_up is not None and self._clock() > give_up:
+                    return False
+                time.sleep(min(_DRAIN_PAUSE_S, self._settings.controller.interval_s))
+        finally:
+            self._leader.resign()
+
+    def _is_answered(self, request_id: str) -> bool:
+        request = self._ledger.request(request_id)
+        return request is None or request.state == "done"
+
+    def _answer_drains(self, tally: Tally) -> None:
+        """Tell those who wait for it that all is settled."""
+        waiting = [request for request in self._ledger.requests() if request.what == _DRAIN]
+        if waiting and not tally.errors and self._is_settled():
+            for request in waiting:
+                self._ledger.answer(request.request_id, "All is settled.", epoch=self._leader.check())
+
+    def _open_labs(self, tally: Tally) -> None:
+        for pipeline in self._settings.pipelines:
+            if pipeline.name in self._labs:
+                continue
+            try:
+                self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline)
+            except ConfigError as error:
+                _log.error("Pipeline %s can't be opened: %s", pipeline.name, error.sentence)
+                tally.errors.append(f"Pipeline {pipeline.name}: {error.sentence}")
+
+    def _guarded(self, lab: Lab, tally: Tally) -> None:
+        """Plan a pipeline's tasks; a schema that somebody has just broken doesn't stop the other pipelines."""
+        try:
+            epoch = self._leader.check()
+            self._refusals.forget_edited(lab, self._settings.controller.recheck_per_pass, epoch)
+            self._planner.plan_pending(lab, tally)
+        except (ConfigError, DatabaseError) as error:
+            if isinstance(error, DatabaseError):
+                self._database.ensure_connected()
+            _log.error("Pipeline %s: %s", lab.name, error.sentence)
+            tally.errors.append(f"Pipeline {lab.name}: {error.sentence}")
+
+    def _advance(self, tally: Tally) -> None:
+        controller = self._settings.controller
+        scene = self._observer.gather(self._labs, controller.recheck_per_pass, tally)
+        now = self._database.now()
+        checked: set[str] = set()
+        while True:
+            actions = decide(scene.views, scene.jobs, scene.known, controller, now)
+            unchecked = {action.run_id for action in actions if isinstance(action, Launch)} - checked
+            if not unchecked:
+                break
+            # a task is compared right before its launch; one that was edited leaves its place to the next
+            views = self._observer.with_obsolete(scene.views, unchecked, self._labs)
+            scene = type(scene)(views, scene.jobs, scene.known)
+            checked |= unchecked
+        for action in actions:
+            self._actor.act(action, scene, tally)
+
+    def _is_settled(self) -> bool:
+        counts = self._ledger.count_runs()
+        names = set(self._labs)
+        if any(
+            number for (name, _, state), number in counts.items() if name in names and RunState(state) in _UNSETTLED
+        ):
+            return False
+        braked = {record.name for record in self._ledger.pipelines() if record.brake}
+        return not any(lab.tasks.count_pending() for lab in self._labs.values() if lab.name not in braked)

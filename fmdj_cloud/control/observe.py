@@ -1,0 +1,192 @@
+"""Gather all that decisions rest on: runs, Jobs, manifests, and whether tasks are still what they were."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fmdj_cloud.contracts import (
+    FINISHED_STATES,
+    BindingState,
+    FailureClass,
+    JobObservation,
+    Kind,
+    RunRecord,
+    RunState,
+    Wanted,
+)
+from fmdj_cloud.control.decide import RunView, needs_manifest
+from fmdj_cloud.control.launchers.base import Launcher
+from fmdj_cloud.control.report import Tally
+from fmdj_cloud.errors import ConfigError, StorageError
+from fmdj_cloud.names import canonical_key, job_name, parse_key
+from fmdj_cloud.pipeline.lab import Lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.storage import Store
+from fmdj_cloud.storage.manifests import read_manifest
+
+_READY_AT_A_TIME = 1000
+"""Ready runs looked at in one pass, the most urgent first: more than any installation launches in one."""
+_UNFINISHED = frozenset(RunState) - FINISHED_STATES
+_GIVEN_UP = frozenset({BindingState.REFUSED, BindingState.CANCELLED})
+_FOREIGN = "A result that isn't ours appeared in the database; it stays as it is."
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One consistent enough look at everything.
+
+    Attributes
+    ----------
+    views : tuple of RunView
+    jobs : tuple of JobObservation
+    known : mapping of str to RunRecord
+        Runs of `jobs`, as far as the ledger knows them.
+    """
+
+    views: tuple[RunView, ...]
+    jobs: tuple[JobObservation, ...]
+    known: Mapping[str, RunRecord]
+
+    def view(self, run_id: str) -> RunView:
+        """Return the view of a run."""
+        return next(view for view in self.views if view.run.run_id == run_id)
+
+
+class Observer:
+    """Gathers scenes.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    store : Store
+    launcher : Launcher
+    """
+
+    def __init__(self, ledger: Ledger, store: Store, launcher: Launcher) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._launcher = launcher
+        self._rotation: deque[str] = deque()
+
+    def gather(self, labs: Mapping[str, Lab], recheck: int, tally: Tally) -> Scene:
+        """Return what there is to decide about.
+
+        Parameters
+        ----------
+        labs : mapping of str to Lab
+            Open pipelines by name. Ready runs of others wait.
+        recheck : int
+            Runs of the slow rotation whose task is compared again.
+        tally : Tally
+        """
+        runs = {run.run_id: run for run in self._runs(labs)}
+        rotated = self._next_in_rotation(recheck)
+        for run_id in rotated - runs.keys():
+            run = self._ledger.run(run_id)
+            if run is not None and run.state in _UNFINISHED:
+                runs[run_id] = run
+        # Jobs after runs: what the ledger calls launched is then seen if it exists, and what is seen beside it is
+        # looked up afterwards
+        jobs = self._launcher.observe()
+        known = dict(runs)
+        for run_id in {job.run_id for job in jobs} - runs.keys():
+            run = self._ledger.run(run_id)
+            if run is not None:
+                known[run_id] = run
+        tally.unknown_jobs = tuple(job.name for job in jobs if job.run_id not in known)
+        by_name = {job.name: job for job in jobs}
+        views = tuple(self._view(run, by_name, tally) for run in runs.values())
+        return Scene(self.with_obsolete(views, rotated, labs), jobs, known)
+
+    def with_obsolete(
+        self, views: Sequence[RunView], run_ids: Iterable[str], labs: Mapping[str, Lab]
+    ) -> tuple[RunView, ...]:
+        """Return the views with some runs' tasks compared to what they were when they were planned."""
+        chosen = set(run_ids)
+        why: dict[str, str] = {}
+        for name, lab in labs.items():
+            runs = [view.run for view in views if view.run.run_id in chosen and view.run.pipeline == name]
+            if runs:
+                why |= _obsolete(lab, runs)
+        return tuple(replace(view, obsolete=why[view.run.run_id]) if view.run.run_id in why else view for view in views)
+
+    def _runs(self, labs: Mapping[str, Lab]) -> Iterable[RunRecord]:
+        ready = self._ledger.runs(states={RunState.READY}, limit=_READY_AT_A_TIME)
+        yield from (run for run in ready if run.pipeline in labs)
+        yield from self._ledger.runs(states={RunState.LAUNCHED})
+        resting = self._ledger.runs(states={RunState.HELD, RunState.PUBLISHED})
+        yield from (
+            run for run in resting if run.wanted is not (Wanted.HOLD if run.state is RunState.HELD else Wanted.RUN)
+        )
+
+    def _next_in_rotation(self, number: int) -> set[str]:
+        if number and not self._rotation:
+            self._rotation.extend(run.run_id for run in self._ledger.runs(states=_UNFINISHED))
+        return {self._rotation.popleft() for _ in range(min(number, len(self._rotation)))}
+
+    def _view(self, run: RunRecord, jobs: Mapping[str, JobObservation], tally: Tally) -> RunView:
+        if run.state is not RunState.LAUNCHED:
+            return RunView(run)
+        view = RunView(run, self._ledger.attempt(run.run_id, run.attempt), jobs.get(job_name(run.run_id, run.attempt)))
+        outcome = view.job.outcome if view.job is not None else None
+        if outcome is not None and outcome.failure_class is FailureClass.CHANGED:
+            binding = self._ledger.binding_of(run.run_id)
+            view = replace(view, changed=binding.changed if binding is not None else 0)
+        if view.attempt is None or not needs_manifest(view):
+            return view
+        try:
+            found = read_manifest(self._store, view.attempt.folder, run, run.attempt, view.attempt.spec_sha256)
+        except (StorageError, ConfigError) as error:
+            tally.errors.append(f"Run {run.run_id}: {error.sentence}")
+            return view
+        return replace(view, manifest_known=True, manifest_sha256=found[1] if found is not None else None)
+
+
+class RefusalRotation:
+    """Looks at tasks refused, or cancelled before they had a run, a few per pass: one that was edited is pending again.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._queues: dict[str, deque[str]] = {}
+
+    def forget_edited(self, lab: Lab, number: int, epoch: int) -> int:
+        """Forget refusals of tasks that were edited since; return how many."""
+        queue = self._queues.setdefault(lab.name, deque())
+        if number and not queue:
+            refused = self._ledger.bindings(lab.name, Kind.SVD, states=_GIVEN_UP)
+            queue.extend(canonical_key(binding.key) for binding in refused)
+        keys = [parse_key(queue.popleft()) for _ in range(min(number, len(queue)))]
+        digests = lab.tasks.param_digests(keys) if keys else {}
+        forgotten = 0
+        for key in keys:
+            binding = self._ledger.binding(lab.name, Kind.SVD, key)
+            if binding is None or binding.state not in _GIVEN_UP:
+                continue
+            if digests.get(canonical_key(key)) != binding.param_digest:
+                forgotten += self._ledger.forget(lab.name, Kind.SVD, key, epoch=epoch)
+        return forgotten
+
+
+def _obsolete(lab: Lab, runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Return why runs are no longer wanted, by run_id; those that are wanted are left out."""
+    keys = [parse_key(run.task) for run in runs]
+    digests = lab.tasks.param_digests(keys)
+    results = lab.tasks.has_result(keys)
+    why = {}
+    for run in runs:
+        if run.task not in digests:
+            why[run.run_id] = "The task was deleted."
+        elif digests[run.task] != run.param_digest:
+            why[run.run_id] = "The task was edited since it was planned."
+        elif run.task in results:
+            why[run.run_id] = _FOREIGN
+    return why

@@ -1,0 +1,181 @@
+"""What there is to say of all runs: the one source of ``fmdj status`` and of the demo's live table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from fmdj_cloud.contracts import (
+    BindingState,
+    FailureClass,
+    Frozen,
+    Kind,
+    Progress,
+    RunRecord,
+    RunState,
+)
+from fmdj_cloud.errors import StorageError
+from fmdj_cloud.names import attempt_folder, display_key, parse_key
+from fmdj_cloud.pipeline.lab import Lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.storage import Store
+
+_WITHOUT_A_RUN = frozenset(BindingState) - {BindingState.PLANNED, BindingState.PENDING}
+_PROGRESS_BYTES = 64 * 1024
+
+
+class RunLine(Frozen):
+    """One run, as people see it."""
+
+    run_id: str
+    pipeline: str
+    kind: Kind
+    task: dict[str, Any]
+    state: RunState
+    attempt: int
+    failure_class: FailureClass | None
+    sentence: str
+    updated: dt.datetime
+    progress: Progress | None = None
+
+    @property
+    def task_text(self) -> str:
+        """The task as people type it."""
+        return display_key(self.task)
+
+
+class BindingLine(Frozen):
+    """One task that has no run: it waits for an input, planning refused it, or somebody held or cancelled it."""
+
+    pipeline: str
+    kind: Kind
+    task: dict[str, Any]
+    state: BindingState
+    failure_class: FailureClass | None
+    sentence: str
+    since: dt.datetime
+    next_look: dt.datetime | None
+
+    @property
+    def task_text(self) -> str:
+        """The task as people type it."""
+        return display_key(self.task)
+
+
+class PipelineLine(Frozen):
+    """One pipeline."""
+
+    name: str
+    pending: int
+    brake: bool
+    seen: bool
+    """Whether a controller has met it yet."""
+
+
+class StatusReport(Frozen):
+    """All of ``fmdj status``."""
+
+    leader: str | None
+    """Who leads now, None where nobody does."""
+    pipelines: tuple[PipelineLine, ...]
+    counts: dict[str, int]
+    """Runs by state."""
+    runs: tuple[RunLine, ...]
+    bindings: tuple[BindingLine, ...]
+
+
+def read_progress(store: Store, run: RunRecord) -> Progress | None:
+    """Return the newest progress of a launched run, if a pod has written one.
+
+    Progress is a courtesy to people: where the object store doesn't answer, there is none to show.
+    """
+    folder = attempt_folder(run.output_dir, run.attempt)
+    try:
+        found = [info for info in store.list(f"{folder}/") if info.uri.endswith("/progress.json")]
+        reports = [Progress.model_validate_json(store.get_bytes(i.uri, max_bytes=_PROGRESS_BYTES)) for i in found]
+    except (StorageError, ValueError):
+        return None
+    return max(reports, key=lambda progress: progress.at_epoch_s, default=None)
+
+
+def run_line(run: RunRecord, store: Store | None) -> RunLine:
+    """Return a run as people see it, with its progress if a store is given and it is under way."""
+    progress = read_progress(store, run) if store is not None and run.state is RunState.LAUNCHED else None
+    return RunLine(
+        run_id=run.run_id,
+        pipeline=run.pipeline,
+        kind=run.kind,
+        task=parse_key(run.task),
+        state=run.state,
+        attempt=run.attempt,
+        failure_class=run.failure_class,
+        sentence=run.sentence,
+        updated=run.updated,
+        progress=progress,
+    )
+
+
+def gather_status(
+    ledger: Ledger,
+    labs: Iterable[Lab],
+    store: Store,
+    *,
+    states: frozenset[RunState] | None = None,
+    limit: int = 50,
+) -> StatusReport:
+    """Gather the status.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    labs : iterable of Lab
+        The pipelines to report, opened.
+    store : Store
+        For the progress of runs under way.
+    states : frozenset of RunState, optional
+        States of the runs listed; all but ``loaded`` and ``superseded`` first by default.
+    limit : int
+        Runs and bindings listed at most.
+    """
+    labs = tuple(labs)
+    names = {lab.name for lab in labs}
+    known = {record.name: record for record in ledger.pipelines()}
+    leader = ledger.leader()
+    counts: dict[str, int] = {}
+    for (pipeline, _kind, state), number in ledger.count_runs().items():
+        if pipeline in names:
+            counts[RunState(state).value] = counts.get(RunState(state).value, 0) + number
+    runs: list[RunRecord] = []
+    for lab in labs:
+        runs += ledger.runs(states=states, pipeline=lab.name, limit=limit)
+    bindings = [
+        binding for lab in labs for binding in ledger.bindings(lab.name, Kind.SVD, states=_WITHOUT_A_RUN, limit=limit)
+    ]
+    return StatusReport(
+        leader=leader[0] if leader is not None and leader[2] > ledger.database.now() else None,
+        pipelines=tuple(
+            PipelineLine(
+                name=lab.name,
+                pending=lab.tasks.count_pending(),
+                brake=lab.name in known and known[lab.name].brake,
+                seen=lab.name in known,
+            )
+            for lab in labs
+        ),
+        counts=counts,
+        runs=tuple(run_line(run, store) for run in runs[:limit]),
+        bindings=tuple(
+            BindingLine(
+                pipeline=b.pipeline,
+                kind=b.kind,
+                task=b.key,
+                state=b.state,
+                failure_class=b.failure_class,
+                sentence=b.sentence,
+                since=b.since,
+                next_look=b.next_look,
+            )
+            for b in bindings[:limit]
+        ),
+    )

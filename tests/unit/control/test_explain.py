@@ -1,0 +1,189 @@
+"""Why a task is not done: one row per answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from fmdj_cloud.contracts import (
+    AttemptRecord,
+    BindingRecord,
+    BindingState,
+    Estimate,
+    FailureClass,
+    Kind,
+    Limits,
+    Progress,
+    RunRecord,
+    RunState,
+    Wanted,
+)
+from fmdj_cloud.control.advice import ADVICE
+from fmdj_cloud.control.explain import Observation, explain
+
+NOW = dt.datetime(2026, 1, 15, 12, 0)
+KEY = {"subject": "m1", "recording_id": 3}
+
+
+def binding(**changes: Any) -> BindingRecord:
+    values: dict[str, Any] = {
+        "pipeline": "lab",
+        "kind": Kind.SVD,
+        "key": KEY,
+        "task_digest": "t",
+        "state": BindingState.PLANNED,
+        "since": NOW,
+        "next_look": None,
+        "failure_class": None,
+        "sentence": "",
+        "priority": 0,
+        "wanted": Wanted.RUN,
+        "param_digest": "p",
+        "changed": 0,
+        "run_id": None,
+    }
+    return BindingRecord(**(values | changes))
+
+
+def run(state: RunState, **changes: Any) -> RunRecord:
+    estimate = Estimate(frames=9, height=9, width=9, seconds=9, memory_mib=9, scratch_mib=9, source="header")
+    values: dict[str, Any] = {
+        "run_id": "svd-0123456789abcdef",
+        "kind": Kind.SVD,
+        "pipeline": "lab",
+        "task": '{"recording_id":3,"subject":"m1"}',
+        "task_digest": "t",
+        "content_digest": "c",
+        "param_digest": "p",
+        "state": state,
+        "wanted": Wanted.RUN,
+        "attempt": 2,
+        "priority": 0,
+        "output_dir": "s3://b/p/x",
+        "manifest_sha256": None,
+        "failure_class": None,
+        "sentence": "",
+        "not_before": None,
+        "failures": {},
+        "estimate": estimate,
+        "created": NOW,
+        "updated": NOW,
+    }
+    return RunRecord(**(values | changes))
+
+
+def observe(**changes: Any) -> Observation:
+    values: dict[str, Any] = {
+        "pipeline": "lab",
+        "key": KEY,
+        "exists": True,
+        "has_result": False,
+        "edited": False,
+        "brake": False,
+        "seen": True,
+        "leader": "host-1",
+        "binding": None,
+        "run": None,
+        "now": NOW,
+    }
+    return Observation(**(values | changes))
+
+
+PROGRESS = Progress(
+    run_id="r", attempt=2, stage="projection", frames_done=5, frames_total=10, frames_per_s=2, eta_s=3, at_epoch_s=0
+)
+CASES = [
+    (observe(exists=False), "no task", "no such task", "Check the key"),
+    (observe(has_result=True, run=run(RunState.LOADED)), "done", "loaded on 2026-01-15", "fetch it"),
+    (observe(has_result=True), "done", "not loaded by us", "Delete the FacialSignal row"),
+    (observe(seen=False, leader=None), "pending", "No controller has seen", "fmdj controller"),
+    (observe(), "pending", "waiting to be planned", "by itself"),
+    (observe(leader=None), "pending", "waiting to be planned", "No controller is running"),
+    (observe(brake=True), "braked", "many pending tasks", "fmdj release"),
+    (
+        observe(binding=binding(state=BindingState.WAITING, sentence="no such video", next_look=NOW)),
+        "waiting",
+        "no such video The next look is at 12:00",
+        "Upload",
+    ),
+    (
+        observe(binding=binding(state=BindingState.REFUSED, sentence="bad ROI", failure_class=FailureClass.INPUT)),
+        "refused",
+        "bad ROI",
+        "edit the task",
+    ),
+    (observe(binding=binding(state=BindingState.HELD)), "held", "Somebody holds it", "release"),
+    (observe(run=run(RunState.READY)), "ready", "waits for a free slot", "by itself"),
+    (
+        observe(run=run(RunState.READY, not_before=NOW + dt.timedelta(minutes=1), sentence="the store was away")),
+        "ready",
+        "starts at 12:01:00 UTC. The last one failed: the store was away",
+        "by itself",
+    ),
+    (observe(run=run(RunState.LAUNCHED)), "launched", "reported no progress yet", "by itself"),
+    (
+        observe(run=run(RunState.LAUNCHED), progress=PROGRESS),
+        "launched",
+        "projection: 5 of 10 frames, 2 frames/s, about 3 s to go",
+        "by itself",
+    ),
+    (observe(run=run(RunState.PUBLISHED)), "published", "loader writes them", "fmdj loader"),
+    (
+        observe(run=run(RunState.LAUNCHED, wanted=Wanted.CANCEL)),
+        "launched",
+        "asked to cancel it",
+        "by itself",
+    ),
+    (observe(run=run(RunState.CANCELLED)), "cancelled", "Somebody cancelled it", "fmdj retry KEY"),
+    (observe(run=run(RunState.HELD)), "held", "Somebody holds it", "release"),
+    (observe(run=run(RunState.FAILED), edited=True), "edited", "planned again", "by itself"),
+    (observe(run=run(RunState.LOADED)), "pending", "waiting to be planned", "by itself"),
+]
+
+
+@pytest.mark.parametrize(("observed", "state", "why", "advice"), CASES, ids=lambda value: str(value)[:24])
+def test_a_task_is_explained(observed: Observation, state: str, why: str, advice: str) -> None:
+    found = explain(observed)
+    assert found.state == state
+    assert why in found.why
+    assert advice in found.advice
+
+
+@pytest.mark.parametrize("failure", list(FailureClass))
+def test_every_failure_class_has_advice(failure: FailureClass) -> None:
+    found = explain(observe(run=run(RunState.FAILED, failure_class=failure, sentence="That failed.")))
+    assert found.why == "That failed."
+    assert found.advice == f"{ADVICE[failure]} `fmdj retry KEY` tries again."
+    assert ADVICE[failure].endswith((".", "?"))
+
+
+def test_a_failed_check_that_can_be_accepted_is_named() -> None:
+    attempt = AttemptRecord(
+        run_id="r",
+        attempt=2,
+        folder="s3://b/p/x/a2",
+        spec_sha256="0" * 64,
+        launcher="local",
+        job_name="j",
+        job_uid=None,
+        started=NOW,
+        finished=NOW,
+        outcome="input",
+        sentence="",
+        evidence={"check": "missing_frames"},
+        limits=Limits(time_budget_s=1, memory_mib=1, scratch_mib=1, threads=1),
+    )
+    failed = run(RunState.FAILED, failure_class=FailureClass.INPUT, sentence="Cut.")
+    assert "--accept missing_frames" in explain(observe(run=failed, attempts=(attempt,))).advice
+
+
+def test_a_failed_run_that_was_retried_is_pending() -> None:
+    found = explain(observe(binding=binding(state=BindingState.PENDING, sentence="Retried."), run=run(RunState.FAILED)))
+    assert (found.state, found.why) == ("pending", "Retried. It is waiting to be planned.")
+
+
+def test_a_task_cancelled_before_it_had_a_run_says_so() -> None:
+    found = explain(observe(binding=binding(state=BindingState.CANCELLED, sentence="Cancelled by ann@lab.")))
+    assert (found.state, found.why) == ("cancelled", "Cancelled by ann@lab.")
