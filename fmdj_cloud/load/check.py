@@ -1,0 +1,110 @@
+"""Quality control of a signals.h5 file, before anything is written to the database.
+
+Checks, by name:
+
+``regions``     every region that the parameters ask for is there, with its kind, view and signals, and no other;
+                imported regions are numbered without a gap and hold signals of their kind
+``summary``     mean frame and mean motion are there and of one shape
+``frames``      every trace has the frames that count, as the manifest and the videos have
+``components``  masks, projections and singular values agree in number; no more than Facemap can yield
+``nan``         no value is NaN or infinite; pupil traces may have a share of NaN (closed eye)
+``tail``        motion doesn't end in zeros: a video that ends before its header says turns black (F7)
+``flat``        motion and pupil traces vary; a blink trace that doesn't is a warning
+``norm``        masks have unit norm (F5 scales them); otherwise a warning
+
+The first four are about structure and can't be overridden: rows couldn't be made. The others can be accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from fmdj_cloud.contracts import Manifest, SvdParams
+from fmdj_cloud.errors import LoadError
+from fmdj_cloud.load.plausible import check_finite, check_flat, check_tails
+from fmdj_cloud.load.structure import (
+    check_components,
+    check_frames,
+    check_imported_regions,
+    check_regions,
+    check_summary,
+)
+from fmdj_cloud.load.verdict import Check, Verdict
+from fmdj_cloud.settings import LoadSettings
+from fmdj_cloud.signals_h5 import SignalsReader
+
+ACCEPTABLE = frozenset({"nan", "tail", "flat", "norm"})
+"""Checks that a person may override."""
+
+
+def check_signals(
+    signals: SignalsReader,
+    manifest: Manifest,
+    params: SvdParams | None,
+    limits: LoadSettings,
+    accept: Collection[str] = (),
+) -> list[Check]:
+    """Check a file; when its structure is wrong, its numbers aren't looked at.
+
+    Parameters
+    ----------
+    signals : SignalsReader
+    manifest : Manifest
+    params : SvdParams or None
+        As the spec gave them to the worker; None for imported outputs, which tell themselves what they hold.
+    limits : LoadSettings
+    accept : collection of str
+        Names of checks that a person has overridden: what fails there is a warning.
+
+    Returns
+    -------
+    list of Check
+        Passes too, so that what was checked can be shown.
+
+    Raises
+    ------
+    LoadError
+        If the file isn't laid out as :mod:`fmdj_cloud.signals_h5` says.
+    """
+    try:
+        regions = check_regions(signals, params) if params is not None else check_imported_regions(signals)
+        checks = [*regions, *check_summary(signals)]
+        if not failures(checks):
+            checks += [*check_frames(signals, manifest), *check_components(signals)]
+        if not failures(checks):
+            checks += check_finite(signals, limits)
+            checks += check_tails(signals, manifest, limits)
+            checks += check_flat(signals, limits)
+    except (KeyError, OSError, ValueError) as error:  # what h5py raises for a part that is missing or malformed
+        raise LoadError(f"signals.h5 isn't laid out as documented ({error}): compute the task again.") from error
+    return [_accepted(check) if check.name in accept else check for check in checks]
+
+
+def failures(checks: Iterable[Check]) -> list[Check]:
+    """Return the checks that failed."""
+    return [check for check in checks if check.verdict is Verdict.FAIL]
+
+
+def require(checks: Iterable[Check]) -> None:
+    """Raise if a check failed.
+
+    Raises
+    ------
+    LoadError
+        Its sentence is that of the first failed check, and says how many others failed.
+    """
+    failed = failures(checks)
+    if not failed:
+        return
+    first = failed[0]
+    remedy = (
+        f" If the recording is meant to be so, accept the check `{first.name}`." if first.name in ACCEPTABLE else ""
+    )
+    others = f" Failed checks beside this one: {len(failed) - 1}." if len(failed) > 1 else ""
+    raise LoadError(first.sentence + remedy + others, check=first.name)
+
+
+def _accepted(check: Check) -> Check:
+    if check.verdict is not Verdict.FAIL or check.name not in ACCEPTABLE:
+        return check
+    return check.model_copy(update={"verdict": Verdict.WARN, "sentence": f"Accepted: {check.sentence}"})

@@ -1,0 +1,193 @@
+"""All rows of a run in one short transaction, or none."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from datajoint.errors import (
+    DataJointError,
+    DuplicateError,
+    IntegrityError,
+    MissingAttributeError,
+    UnknownAttributeError,
+)
+
+from fmdj_cloud.contracts import Manifest, RunRecord, RunState
+from fmdj_cloud.errors import DatabaseError, LoadError, LostRaceError
+from fmdj_cloud.load.results import LoadEnd
+from fmdj_cloud.load.rows import Shape, Table, processing_row, recording_info_row, signal_batches
+from fmdj_cloud.names import canonical_key
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.inserting import insert_rows, largest_statement
+from fmdj_cloud.pipeline.keys import KeyColumns
+from fmdj_cloud.pipeline.lab import Lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.signals_h5 import SignalsReader
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose outputs are here, verified and checked.
+
+    Attributes
+    ----------
+    run : RunRecord
+    key : Mapping
+        Primary key of its task, native values.
+    manifest : Manifest
+    signals : SignalsReader
+    output_dir : str or None
+        New value of ``facemap_output_dir``; None leaves it as it is.
+    """
+
+    run: RunRecord
+    key: Mapping[str, Any]
+    manifest: Manifest
+    signals: SignalsReader
+    output_dir: str | None
+
+
+@dataclass
+class Insertion:
+    """What an insertion did.
+
+    Attributes
+    ----------
+    end : LoadEnd
+        LOADED, LOST or SUPERSEDED.
+    why : str
+        Sentence, unless it loaded.
+    rows : dict
+        Table -> rows inserted.
+    """
+
+    end: LoadEnd
+    why: str = ""
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class _WithdrawnError(Exception):
+    """Rolls the transaction back."""
+
+
+def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared, slice_bytes: int) -> Insertion:
+    """Write all rows of a run, and mark it loaded, in one transaction.
+
+    Parameters
+    ----------
+    database : Database
+    ledger : Ledger
+    lab : Lab
+        The run's pipeline, on the same connection.
+    prepared : Prepared
+    slice_bytes : int
+        Bytes of arrays in one statement, at most.
+
+    Returns
+    -------
+    Insertion
+
+    Raises
+    ------
+    LoadError
+        If the rows don't fit the tables.
+    LostRaceError
+        If somebody wrote rows of the same key, or deleted the task, meanwhile: look again.
+    DatabaseError
+        If the database fails; whether the transaction was committed is then told by the run's state.
+    """
+    run = prepared.run
+    rows: dict[str, int] = {}
+    try:
+        with _translated(database, run), database.transaction():
+            if not ledger.mark_loaded(run.run_id, run.attempt, str(run.manifest_sha256)):
+                return Insertion(LoadEnd.LOST, "Its state changed meanwhile, or it shall not run.")
+            _withdraw_if_changed(database, lab, prepared)
+            _write_element(lab, prepared, rows)
+            _write_signals(lab, prepared, slice_bytes, rows)
+    except _WithdrawnError as withdrawn:
+        why = str(withdrawn)
+        won = ledger.supersede(run.run_id, RunState.PUBLISHED, run.attempt, why)
+        return Insertion(LoadEnd.SUPERSEDED if won else LoadEnd.LOST, why)
+    return Insertion(LoadEnd.LOADED, rows=rows)
+
+
+def _withdraw_if_changed(database: Database, lab: Lab, prepared: Prepared) -> None:
+    key = dict(prepared.key)
+    name = canonical_key(key)
+    where, args = KeyColumns.of(database, lab.element.FacemapTask).among([key])
+    # Nobody can edit the task between this look at it and the commit
+    database.query(f"SELECT 1 FROM {lab.element.FacemapTask.full_table_name} WHERE {where} FOR UPDATE", args)  # noqa: S608
+    digest = lab.tasks.param_digests([key]).get(name)
+    if digest is None:
+        raise _WithdrawnError("The task was deleted while it was computed.")
+    if digest != prepared.run.param_digest:
+        raise _WithdrawnError("The task's parameters were edited while it was computed.")
+    if lab.tasks.has_result([key]):
+        raise _WithdrawnError("The task has a result that somebody else inserted; it stays as it is.")
+
+
+def _write_element(lab: Lab, prepared: Prepared, rows: dict[str, int]) -> None:
+    element, key = lab.element, dict(prepared.key)
+    if not element.FacemapProcessing & key:
+        _insert(lab, element.FacemapProcessing, [processing_row(key, prepared.manifest)])
+        rows["FacemapProcessing"] = 1
+    if prepared.output_dir is not None:
+        element.FacemapTask.update1({**key, "facemap_output_dir": prepared.output_dir})
+    recording = {name: key[name] for name in element.RecordingInfo.primary_key}
+    info = recording_info_row(recording, prepared.manifest)
+    if info is not None and not element.RecordingInfo & recording:
+        _insert(lab, element.RecordingInfo, [info])
+        rows["RecordingInfo"] = 1
+
+
+def _write_signals(lab: Lab, prepared: Prepared, slice_bytes: int, rows: dict[str, int]) -> None:
+    key, element = dict(prepared.key), lab.element
+    tables = {
+        Table.FACIAL_SIGNAL: element.FacialSignal,
+        Table.REGION: element.Region,
+        Table.MOTION_SVD: element.MotionSVD,
+        Table.MOVIE_SVD: element.MovieSVD,
+        Table.SUMMARY: element.Summary,
+        Table.PUPIL: lab.signals.Pupil,
+        Table.BLINK: lab.signals.Blink,
+        Table.RUNNING: lab.signals.Running,
+    }
+    # Without foreign keys into the lab's schema, ours outlive result rows that the lab deleted
+    for table in (Table.PUPIL, Table.BLINK, Table.RUNNING):
+        (tables[table] & key).delete_quick()
+    heading = element.Region.heading
+    optional = ("xrange", "yrange", "xrange_bin", "yrange_bin", "motion")
+    shape = Shape(element.component, frozenset(name for name in optional if not heading[name].nullable))
+    largest = largest_statement(element.database)
+    for batch in signal_batches(key, prepared.signals, shape, min(slice_bytes, largest or slice_bytes)):
+        _insert(lab, tables[batch.table], batch.rows, largest)
+        rows[batch.table.value] = rows.get(batch.table.value, 0) + len(batch.rows)
+
+
+def _insert(lab: Lab, table: Any, rows: Sequence[Mapping[str, Any]], largest: int | None = None) -> None:
+    unknown = {name for row in rows for name in row} - set(table.heading.names)
+    if unknown:
+        raise LoadError(
+            f"{table.__name__} has no attribute {', '.join(sorted(unknown))}: its schema is none of element-facemap 0.1"
+            " to 0.3; correct behavior_schema in the settings."
+        )
+    insert_rows(lab.element.database, table, rows, largest=largest)
+
+
+@contextlib.contextmanager
+def _translated(database: Database, run: RunRecord) -> Iterator[None]:
+    """Tell what is wrong with the rows for good from a race that somebody else won and from trouble that passes."""
+    try:
+        yield
+    except (DuplicateError, IntegrityError) as error:
+        raise LostRaceError(f"Rows of the task of run {run.run_id} changed while it was loaded: {error}") from error
+    except (MissingAttributeError, UnknownAttributeError) as error:
+        raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {error}") from error
+    except (DataJointError, database.dialect.driver_error) as error:
+        if any(base.__name__ == "DataError" for base in type(error).__mro__):  # DB-API: too long, out of range ...
+            raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {error}") from error
+        raise DatabaseError(f"The database refused rows of run {run.run_id}: {error}") from error

@@ -1,0 +1,177 @@
+"""The loader: published runs become rows, one after the other, for as long as it runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from fmdj_cloud.contracts import FailureClass, Kind, Outcome, RunRecord, RunState, Wanted
+from fmdj_cloud.errors import DatabaseError, FmdjError, LoadError, LostRaceError
+from fmdj_cloud.load.insert import Insertion, insert_run
+from fmdj_cloud.load.prepare import prepared
+from fmdj_cloud.load.results import LoadEnd, LoadResult
+from fmdj_cloud.logs import log_context
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.lab import Lab, open_lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.settings import Settings
+from fmdj_cloud.storage.base import Store
+
+logger = logging.getLogger(__name__)
+
+_MIB = 1 << 20
+_BACKOFF_MAX_S = 600.0
+_DOUBLINGS = 16
+"""Enough to get from any interval to the longest pause, and small enough not to overflow."""
+_KINDS = (Kind.SVD, Kind.IMPORT)
+
+
+class Loader:
+    """Load published runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Database
+        Of this thread.
+    store : Store
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, store: Store, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._ledger = Ledger(database)
+        self._labs: dict[str, Lab] = {}
+        self._later: dict[str, tuple[int, float]] = {}
+        """run_id -> (tries, when next), for published runs that met trouble."""
+
+    def run_pass(self, stop: threading.Event | None = None) -> list[LoadResult]:
+        """Try every published run that is due once, most urgent first.
+
+        Parameters
+        ----------
+        stop : threading.Event, optional
+            Ends the pass after the run in hand.
+
+        Returns
+        -------
+        list of LoadResult
+            The pass ends early when the database fails.
+
+        Raises
+        ------
+        DatabaseError
+            If the ledger can't be read.
+        """
+        self._database.ensure_connected()
+        published = [run for run in self._ledger.runs(states={RunState.PUBLISHED}) if run.kind in _KINDS]
+        known = {run.run_id for run in published}
+        self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
+        results: list[LoadResult] = []
+        for run in published:
+            if stop is not None and stop.is_set():
+                break
+            if not self._due(run):
+                continue
+            with log_context(run_id=run.run_id, task=run.task):
+                result, trouble = self._load(run)
+            results.append(result)
+            if isinstance(trouble, DatabaseError):
+                break
+        return results
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Run passes until `stop` is set; trouble is waited out.
+
+        Parameters
+        ----------
+        stop : threading.Event
+            Looked at between runs: what is begun is finished.
+        """
+        failures = 0
+        while not stop.is_set():
+            try:
+                self.run_pass(stop)
+                failures = 0
+            except DatabaseError as error:
+                failures += 1
+                logger.warning("%s Trying again in %.0f s.", error.sentence, self._pause(failures))
+            stop.wait(self._pause(failures))
+
+    def _due(self, run: RunRecord) -> bool:
+        configured = any(pipeline.name == run.pipeline for pipeline in self._settings.pipelines)
+        _, when = self._later.get(run.run_id, (0, 0.0))
+        return configured and run.wanted is Wanted.RUN and self._clock() >= when
+
+    def _load(self, run: RunRecord) -> tuple[LoadResult, Exception | None]:
+        began = self._clock()
+        rows: dict[str, int] = {}
+        warnings: tuple[str, ...] = ()
+        trouble: Exception | None = None
+        try:
+            insertion, warnings = self._prepare_and_insert(run)
+            end, sentence, rows = insertion.end, insertion.why, insertion.rows
+        except LoadError as error:
+            end, sentence, trouble = self._fail(run, error)
+        except LostRaceError as error:
+            end, sentence = LoadEnd.LOST, error.sentence
+        except FmdjError as error:
+            end, sentence, trouble = LoadEnd.LATER, error.sentence, error
+        except Exception as error:  # one run that can't be handled must not keep the others from being loaded
+            logger.exception("Loading met an error that nobody foresaw: please report it.")
+            end, sentence, trouble = LoadEnd.LATER, f"An unforeseen error: {error!r}", error
+        self._note(run, end, sentence)
+        for warning in warnings:
+            logger.warning(warning)
+        result = LoadResult(
+            run_id=run.run_id,
+            attempt=run.attempt,
+            end=end,
+            sentence=sentence,
+            rows=rows,
+            warnings=warnings,
+            seconds=self._clock() - began,
+        )
+        return result, trouble
+
+    def _prepare_and_insert(self, run: RunRecord) -> tuple[Insertion, tuple[str, ...]]:
+        lab = self._lab(run.pipeline)
+        limits = self._settings.load
+        with prepared(self._store, self._ledger, lab, run, limits) as (outputs, warnings):
+            return insert_run(self._database, self._ledger, lab, outputs, limits.slice_mib * _MIB), warnings
+
+    def _lab(self, name: str) -> Lab:
+        if name not in self._labs:
+            self._labs[name] = open_lab(self._database, self._ledger, self._settings.pipeline(name))
+        return self._labs[name]
+
+    def _fail(self, run: RunRecord, error: LoadError) -> tuple[LoadEnd, str, Exception | None]:
+        outcome = Outcome(failure_class=FailureClass.LOAD, sentence=error.sentence, check=error.check)
+        try:
+            ours = self._ledger.fail(run.run_id, RunState.PUBLISHED, run.attempt, outcome)
+        except DatabaseError as database_error:
+            return LoadEnd.LATER, database_error.sentence, database_error
+        return (LoadEnd.FAILED if ours else LoadEnd.LOST), error.sentence, None
+
+    def _note(self, run: RunRecord, end: LoadEnd, sentence: str) -> None:
+        if end in (LoadEnd.LATER, LoadEnd.LOST):
+            tries = self._later.get(run.run_id, (0, 0.0))[0] + 1
+            pause = self._pause(tries)
+            self._later[run.run_id] = tries, self._clock() + pause
+            logger.warning("Not loaded: %s Looking again in %.0f s.", sentence, pause)
+            return
+        self._later.pop(run.run_id, None)
+        level = logging.ERROR if end is LoadEnd.FAILED else logging.INFO
+        logger.log(level, "%s %s", end.value.capitalize(), sentence)
+
+    def _pause(self, failures: int) -> float:
+        interval: float = self._settings.load.interval_s
+        return max(interval, min(_BACKOFF_MAX_S, interval * 2.0 ** min(failures, _DOUBLINGS))) if failures else interval

@@ -1,0 +1,97 @@
+"""The outputs of a published run, brought here, verified and checked: all that is done before the transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fmdj_cloud.contracts import Kind, Manifest, RunRecord, RunSpec
+from fmdj_cloud.errors import LoadError
+from fmdj_cloud.load.check import check_signals, require
+from fmdj_cloud.load.insert import Prepared
+from fmdj_cloud.load.read import fetched_signals, output_dir, read_published
+from fmdj_cloud.load.verdict import Verdict
+from fmdj_cloud.names import parse_key
+from fmdj_cloud.pipeline.lab import Lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.settings import LoadSettings
+from fmdj_cloud.signals_h5 import SignalsReader
+from fmdj_cloud.storage.base import Store
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a run published.
+
+    Attributes
+    ----------
+    run : RunRecord
+    folder : str
+        URI of its attempt folder.
+    spec : RunSpec
+    manifest : Manifest
+    """
+
+    run: RunRecord
+    folder: str
+    spec: RunSpec
+    manifest: Manifest
+
+
+def published(store: Store, ledger: Ledger, run: RunRecord) -> Published:
+    """Read the spec and the pinned manifest of a published run.
+
+    Raises
+    ------
+    LoadError
+        If one is gone, or isn't what the ledger recorded.
+    """
+    attempt = ledger.attempt(run.run_id, run.attempt)
+    if attempt is None:
+        raise LoadError(f"Attempt {run.attempt} of run {run.run_id} isn't in the ledger: retry the run.")
+    spec, manifest = read_published(store, run, attempt)
+    if spec.svd is None and run.kind is not Kind.IMPORT:
+        raise LoadError(f"The spec of run {run.run_id} has no SVD parameters: retry the run.")
+    return Published(run, attempt.folder, spec, manifest)
+
+
+@contextlib.contextmanager
+def prepared(
+    store: Store, ledger: Ledger, lab: Lab, run: RunRecord, limits: LoadSettings
+) -> Iterator[tuple[Prepared, tuple[str, ...]]]:
+    """Give the outputs of a published run for the time of the context.
+
+    Parameters
+    ----------
+    store : Store
+    ledger : Ledger
+        Knows the checks that were overridden.
+    lab : Lab
+        The run's pipeline.
+    run : RunRecord
+        In state published.
+    limits : LoadSettings
+
+    Yields
+    ------
+    prepared : Prepared
+    warnings : tuple of str
+        Sentences of quality checks that didn't pass but don't hinder.
+
+    Raises
+    ------
+    LoadError
+        If the outputs are gone, fail verification or quality control.
+    """
+    found = published(store, ledger, run)
+    folder = output_dir(found.folder, found.manifest, lab.settings.processed_root)
+    with (
+        fetched_signals(store, found.folder, found.manifest, limits.workdir) as path,
+        SignalsReader(path) as signals,
+    ):
+        accept = {*found.spec.accept, *ledger.accepted(run)}
+        checks = check_signals(signals, found.manifest, found.spec.svd, limits, accept)
+        require(checks)
+        warnings = tuple(check.sentence for check in checks if check.verdict is Verdict.WARN)
+        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder), warnings
