@@ -1,0 +1,130 @@
+"""Write the reference pages that come from the code: ``python docs/reference.py`` (``--check`` only compares)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from typer.cli import get_docs_for_click
+
+from fmdj_cloud import signals_h5
+from fmdj_cloud.cli.app import app
+from fmdj_cloud.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    inner = typing.get_args(annotation) if not isinstance(annotation, type) else (annotation,)
+    return [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        bounds = _bounds([inner for item in arguments[1:] for inner in (item, *getattr(item, "metadata", ()))])
+        return ", ".join(filter(None, (_type_name(arguments[0]), bounds)))
+    if origin is typing.Literal:
+        return " or ".join(f"`{getattr(a, 'value', a)}`" for a in arguments)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_type_name(a) for a in arguments if a is not type(None)) + ", or empty"
+    if origin is not None:
+        return f"{origin.__name__} of {' to '.join(_type_name(a) for a in arguments if a is not ...)}"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _bounds(metadata: list[Any]) -> str:
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than", "pattern": "matches"}
+    found = []
+    for item in metadata:
+        for name, word in words.items():
+            value = getattr(item, name, None)
+            if value is not None:
+                found.append(f"{word} `{value}`")
+    return ", ".join(dict.fromkeys(found))
+
+
+def _table(model: type[BaseModel], path: str, lines: list[str]) -> None:
+    head = [f"## `{path}`" if path else "## Top level", "", (model.__doc__ or "").strip().splitlines()[0], ""]
+    head += ["| setting | default | type | what and why |", "| --- | --- | --- | --- |"]
+    rows: list[str] = []
+    nested: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        sections = _sections(field.annotation)
+        if sections:
+            many = "" if field.annotation is sections[0] else "[]"
+            nested.append((f"{path}.{name}{many}".lstrip("."), sections[0]))
+            continue
+        default = field.get_default(call_default_factory=True)
+        shown = (
+            "required" if default is PydanticUndefined else "empty" if default in (None, "", (), {}) else f"`{default}`"
+        )
+        kind = ", ".join(filter(None, (_type_name(field.annotation), _bounds(field.metadata))))
+        kind = kind.replace("|", r"\|")
+        rows.append(f"| `{name}` | {shown} | {kind} | {field.description} |")
+    if rows:
+        lines += [*head, *rows, ""]
+    for nested_path, section in nested:
+        _table(section, nested_path, lines)
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    lines = ["# Settings", "", "Written by `python docs/reference.py` from `fmdj_cloud/settings.py`.", ""]
+    module = sys.modules[Settings.__module__].__doc__ or ""
+    lines += [module.strip().partition("\n")[2].strip().replace("``", "`"), ""]
+    _table(Settings, "", lines)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def cli_page() -> str:
+    """Return docs/cli.md."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name="fmdj")
+    text = get_docs_for_click(obj=command, ctx=context, name="fmdj", title="Command line")
+    return text.rstrip() + "\n"
+
+
+def signals_page() -> str:
+    """Return docs/signals_h5.md."""
+    text = (signals_h5.__doc__ or "").replace("``", "`").replace("::\n", ":\n")
+    title, _, body = text.partition("\n")
+    body = re.sub(
+        r"^((?:    .*\n)(?:    .*\n|\n)*)", lambda found: f"\n```\n{_dedent(found[1])}\n```\n\n", body, flags=re.M
+    )
+    source = "Written by `python docs/reference.py` from `fmdj_cloud/signals_h5.py`."
+    return f"# {title.strip()}\n\n{source}\n{body.rstrip()}\n"
+
+
+def _dedent(block: str) -> str:
+    return textwrap.dedent(block).strip("\n")
+
+
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "signals_h5.md": signals_page}
+
+
+def main() -> int:
+    """Write the pages, or compare them with what is there."""
+    stale = []
+    for name, page in PAGES.items():
+        path, text = HERE / name, page()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text("utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, "utf-8")
+    if stale:
+        sys.stderr.write(f"docs/{', docs/'.join(stale)} differ from the code: run `python docs/reference.py`.\n")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

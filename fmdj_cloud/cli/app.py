@@ -1,0 +1,103 @@
+"""The ``fmdj`` command.
+
+Exit codes: 0 done; 1 done, but something didn't end as it should; 2 the command line is wrong; 4 the database
+can't be used; 10-19 input, 20-29 configuration, 30-39 object store, 60 out of time (as the worker's); 130
+interrupted, 143 stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from fmdj_cloud import __version__
+from fmdj_cloud.cli import admin, demo, doctor, look, orders, programs, version
+from fmdj_cloud.errors import FmdjError
+
+app = typer.Typer(
+    name="fmdj",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 something didn't end as it should, 2 usage, 4 database, 10-19 input, "
+    "20-29 configuration, 30-39 object store, 60 out of time, 130 interrupted, 143 stopped.",
+)
+
+
+@dataclass
+class _Flags:
+    debug: bool = False
+
+
+_flags = _Flags()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fmdj {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="YAML file with the settings (FMDJ_CONFIG).", show_default=False),
+    ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Facemap results in a DataJoint database, computed wherever there is room."""
+    if config is not None:
+        os.environ["FMDJ_CONFIG"] = str(config)
+    _flags.debug = debug
+
+
+app.command()(demo.demo)
+app.command()(programs.controller)
+app.command()(programs.loader)
+app.command()(programs.worker)
+app.command()(look.plan)
+app.command()(look.status)
+app.command()(look.explain)
+app.command()(look.logs)
+app.command()(orders.retry)
+app.command()(orders.cancel)
+app.command()(orders.hold)
+app.command()(orders.release)
+app.command()(orders.priority)
+app.command()(doctor.doctor)
+app.command()(admin.grants)
+app.command()(admin.migrate)
+app.command()(version.version)
+
+
+def main() -> int:
+    """Run ``fmdj``; errors of ours are one sentence on standard error."""
+    try:
+        code = app(standalone_mode=False)
+    except FmdjError as error:
+        if _flags.debug:
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"fmdj: {error.sentence}", markup=False, highlight=False)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("fmdj: interrupted\n")
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

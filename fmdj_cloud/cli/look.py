@@ -1,0 +1,127 @@
+"""Commands that look and change nothing: ``plan``, ``status``, ``explain``, ``logs``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fmdj_cloud.cli.common import (
+    KeyArgument,
+    Output,
+    OutputOption,
+    PipelineOption,
+    console,
+    emit_json,
+    parse_key,
+)
+from fmdj_cloud.cli.context import open_context
+from fmdj_cloud.cli.views import explanation_table, plan_tables, status_tables
+from fmdj_cloud.cli.watch import watch_status
+from fmdj_cloud.contracts import RunState
+from fmdj_cloud.control.explain import explain as explain_observation
+from fmdj_cloud.control.inspect import observe_task, preview, read_logs, select_tasks
+from fmdj_cloud.control.status import StatusReport, gather_status
+from fmdj_cloud.errors import UsageError
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows shown at most.")]
+
+
+def plan(
+    key: KeyArgument = None,
+    pipeline: PipelineOption = None,
+    limit: LimitOption = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what pending tasks would become: run, frames, time, memory. Nothing is written."""
+    restriction = parse_key(key or [])
+    with open_context(pipeline) as context:
+        reports = {}
+        for lab in context.labs:
+            keys = None
+            if restriction:
+                keys = [k for _, k in select_tasks([lab], context.ledger, restriction)]
+            reports[lab.name] = preview(lab, context.ledger, context.store, context.settings, keys, limit)
+    if output is Output.JSON:
+        emit_json({name: report.model_dump(mode="json") for name, report in reports.items()})
+        return
+    for name, report in reports.items():
+        for table in plan_tables(name, report):
+            console.print(table)
+
+
+def status(
+    pipeline: PipelineOption = None,
+    state: Annotated[
+        list[RunState] | None, typer.Option("--state", "-s", help="Only runs in this state.", show_default=False)
+    ] = None,
+    limit: LimitOption = 50,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Go on until interrupted; a line per change where there is no terminal."),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Pause between two looks of --watch.")
+    ] = 2.0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show pipelines, runs with their progress, and tasks that wait, were refused, held or cancelled."""
+    if watch and output is Output.JSON:
+        raise UsageError("--watch shows a table: leave out `--output json`, or ask for the JSON again and again.")
+    with open_context(pipeline) as context:
+        states = frozenset(state) if state else None
+
+        def gather() -> StatusReport:
+            context.ledger.database.ensure_connected()
+            return gather_status(context.ledger, context.labs, context.store, states=states, limit=limit)
+
+        if watch:
+            watch_status(gather, console, interval)
+        report = gather()
+    if output is Output.JSON:
+        emit_json(report)
+        return
+    for table in status_tables(report):
+        console.print(table)
+        console.print()
+    if report.leader is None:
+        console.print("No controller is running: start `fmdj controller`.")
+
+
+def explain(key: KeyArgument = None, pipeline: PipelineOption = None, output: OutputOption = Output.TABLE) -> None:
+    """Say why a task is not done, and what to do."""
+    restriction = parse_key(key or [])
+    if not restriction:
+        raise UsageError("Say which task: `fmdj explain subject=m1 recording_id=3`.")
+    with open_context(pipeline) as context:
+        explanations = [
+            explain_observation(observe_task(lab, context.ledger, context.store, task))
+            for lab, task in select_tasks(context.labs, context.ledger, restriction)
+        ]
+    if output is Output.JSON:
+        emit_json(explanations)
+        return
+    for number, explanation in enumerate(explanations):
+        if number:
+            console.print()
+        console.print(explanation_table(explanation))
+
+
+def logs(
+    key: KeyArgument = None,
+    pipeline: PipelineOption = None,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", "-a", min=1, help="The newest by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the log of a task's newest attempt."""
+    restriction = parse_key(key or [])
+    if not restriction:
+        raise UsageError("Say which task: `fmdj logs subject=m1 recording_id=3`.")
+    with open_context(pipeline) as context:
+        found = select_tasks(context.labs, context.ledger, restriction)
+        if len(found) > 1:
+            raise UsageError(f"That matches {len(found)} tasks; a log belongs to one: give its whole key or a run id.")
+        lab, task = found[0]
+        sys.stdout.write(read_logs(lab, context.ledger, context.store, task, attempt))

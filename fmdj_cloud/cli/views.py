@@ -1,0 +1,140 @@
+"""Models as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from fmdj_cloud.cli.common import make_table
+from fmdj_cloud.contracts import BindingState, Progress, RunState
+from fmdj_cloud.control.explain import Explanation
+from fmdj_cloud.control.inspect import PlanReport
+from fmdj_cloud.control.ordering import OrderEnd, OrderResult
+from fmdj_cloud.control.status import StatusReport
+
+STYLES = {
+    RunState.READY.value: "cyan",
+    RunState.LAUNCHED.value: "blue",
+    RunState.PUBLISHED.value: "magenta",
+    RunState.LOADED.value: "green",
+    RunState.FAILED.value: "red",
+    RunState.HELD.value: "yellow",
+    RunState.CANCELLED.value: "yellow",
+    RunState.SUPERSEDED.value: "dim",
+    BindingState.WAITING.value: "yellow",
+    BindingState.REFUSED.value: "red",
+    OrderEnd.DONE.value: "green",
+    OrderEnd.NOTHING.value: "dim",
+    OrderEnd.LOST.value: "red",
+}
+
+
+def state_text(state: str) -> str:
+    """Return a state in its colour."""
+    style = STYLES.get(state)
+    return f"[{style}]{state}[/]" if style else state
+
+
+def progress_text(progress: Progress | None) -> str:
+    """Return progress in one line: stage, frames, frames/s, time to go."""
+    if progress is None:
+        return ""
+    parts = [progress.stage]
+    if progress.frames_total:
+        parts.append(f"{100 * progress.frames_done / progress.frames_total:.0f} %")
+        parts.append(f"{progress.frames_done}/{progress.frames_total} frames")
+    if progress.frames_per_s:
+        parts.append(f"{progress.frames_per_s:.0f} frames/s")
+    if progress.eta_s is not None:
+        parts.append(f"{progress.eta_s:.0f} s to go")
+    return ", ".join(parts)
+
+
+def escape(text: str) -> str:
+    """Return text that rich prints as it is."""
+    return text.replace("[", r"\[")
+
+
+def status_tables(report: StatusReport) -> list[Table]:
+    """Return the tables of ``fmdj status``."""
+    pipelines = make_table(None, "pipeline", "pending", "note")
+    for line in report.pipelines:
+        note = "held at first start: `fmdj plan`, then `fmdj release`" if line.brake else ""
+        note = note if line.seen else "not seen by a controller yet"
+        pipelines.add_row(line.name, str(line.pending), note)
+    tables = [pipelines]
+    if report.runs:
+        runs = make_table(None, "run", "task", "state", "attempt", "progress or reason")
+        for run in report.runs:
+            text = progress_text(run.progress) or escape(run.sentence)
+            runs.add_row(run.run_id, escape(run.task_text), state_text(run.state), str(run.attempt), text)
+        tables.append(runs)
+    if report.bindings:
+        bindings = make_table(None, "task without a run", "state", "reason")
+        for binding in report.bindings:
+            bindings.add_row(escape(binding.task_text), state_text(binding.state), escape(binding.sentence))
+        tables.append(bindings)
+    return tables
+
+
+def explanation_table(explanation: Explanation) -> Table:
+    """Return one task's explanation."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("task", escape(explanation.task_text))
+    if explanation.run_id:
+        table.add_row("run", explanation.run_id)
+    table.add_row("state", state_text(explanation.state))
+    table.add_row("why", escape(explanation.why))
+    table.add_row("what to do", escape(explanation.advice))
+    for attempt in explanation.attempts:
+        detail = f"{attempt.outcome}: {attempt.sentence}" if attempt.sentence else attempt.outcome
+        table.add_row(f"attempt {attempt.attempt}", escape(f"{attempt.started:%Y-%m-%d %H:%M:%S} {detail}"))
+    return table
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time span as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def plan_tables(name: str, report: PlanReport) -> list[Table]:
+    """Return the tables of ``fmdj plan``."""
+    held = ", held at first start until `fmdj release`" if report.brake else ""
+    estimates = [line.estimate for line in report.lines if line.estimate is not None]
+    total = duration_text(sum(estimate.seconds for estimate in estimates))
+    summary = Table(box=None, show_header=False, pad_edge=False)
+    summary.add_row(f"{name}: {report.pending} pending{held}; {total} of computing for the {len(estimates)} shown")
+    table = make_table(None, "task", "run", "frames", "time", "memory", "known from", "notes")
+    for line in report.lines:
+        estimate = line.estimate
+        if estimate is None:
+            kind = f"refused ({line.failure_class.value})" if line.failure_class else "waiting"
+            table.add_row(escape(line.task_text), kind, "", "", "", "", escape(line.sentence))
+        else:
+            table.add_row(
+                escape(line.task_text),
+                line.run_id or "",
+                f"{estimate.frames}",
+                duration_text(estimate.seconds),
+                f"{estimate.memory_mib} MiB",
+                estimate.source,
+                escape(" ".join(line.notes)),
+            )
+    return [summary, table]
+
+
+def order_table(results: Sequence[OrderResult]) -> Table:
+    """Return what an order came to, task by task."""
+    table = make_table(None, "task", "run", "", "what happens")
+    for result in results:
+        table.add_row(
+            escape(result.task_text), result.run_id or "", state_text(result.end.value), escape(result.sentence)
+        )
+    return table

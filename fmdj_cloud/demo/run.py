@@ -1,0 +1,184 @@
+"""The demo: the whole path, for real, on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+
+from fmdj_cloud.cli.common import make_table
+from fmdj_cloud.cli.views import escape, progress_text, state_text
+from fmdj_cloud.control.status import RunLine, StatusReport, gather_status
+from fmdj_cloud.demo.programs import running_programs
+from fmdj_cloud.demo.report import RunReport, draw_figure, report_run
+from fmdj_cloud.demo.scenarios import SCENARIOS, Scenario
+from fmdj_cloud.demo.settle import watch_until_settled
+from fmdj_cloud.demo.world import (
+    BEHAVIOR_SCHEMA,
+    PIPELINE,
+    Entry,
+    add_recording,
+    declare_schemas,
+    demo_servers,
+)
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.lab import open_lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.settings import Settings
+from fmdj_cloud.storage import open_store
+
+_PATIENCE_S = 1800.0
+_PAUSE_S = 0.5
+_SERVERS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+
+
+def run_demo(
+    console: Console,
+    workdir: Path,
+    *,
+    database: str = "postgresql",
+    keep: bool = False,
+    json_file: Path | None = None,
+    scenarios: tuple[Scenario, ...] = SCENARIOS,
+) -> bool:
+    """Run the demo.
+
+    Parameters
+    ----------
+    console : Console
+        Where progress and the report go.
+    workdir : Path
+        Folder for recordings, logs and figures; made if missing.
+    database : str
+        ``postgresql`` or ``mariadb``.
+    keep : bool
+        Leave the servers up and say how to connect.
+    json_file : Path, optional
+        Where the report goes as JSON.
+    scenarios : tuple of Scenario
+        What to run.
+
+    Returns
+    -------
+    bool
+        Whether what should load loaded and what should fail failed.
+    """
+    workdir = workdir.resolve()
+    (workdir / "recordings").mkdir(parents=True, exist_ok=True)
+    console.print(f"Starting {_SERVERS[database]} and an S3 server ...")
+    with demo_servers(workdir, database=database, keep=keep) as settings:
+        connection = Database(settings.database)
+        store = open_store(settings.storage)
+        element = declare_schemas(connection)
+        entries = []
+        for number, scenario in enumerate(scenarios, 1):
+            console.print(f"Recording {number} of {len(scenarios)}: [bold]{scenario.name}[/] ({scenario.story})")
+            entries.append(add_recording(element, store, settings, scenario, number, workdir / "recordings"))
+        ledger = Ledger(connection)
+        lab = open_lab(connection, ledger, settings.pipeline(PIPELINE))
+        console.print("Controller, workers and loader are at work; every frame is really computed by Facemap.")
+        with (
+            running_programs(workdir) as programs,
+            Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live,
+        ):
+
+            def look() -> StatusReport:
+                programs.check()
+                return gather_status(ledger, [lab], store)
+
+            watch_until_settled(look, _shower(console, live, entries), pause_s=_PAUSE_S, patience_s=_PATIENCE_S)
+        reports = [report_run(lab, ledger, entry) for entry in entries]
+        figures = [draw_figure(lab, entry, done, workdir) for entry, done in zip(entries, reports, strict=True)]
+        ok = all(done.as_expected for done in reports)
+        console.print(_result_table(entries, reports))
+        for path in filter(None, figures):
+            console.print(f"Figure: {path}")
+        _explain_queries(console, settings, workdir, keep)
+        if json_file is not None:
+            content = {"runs": [done.as_json() for done in reports], "ok": ok}
+            json_file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        connection.close()
+    console.print("[green]All as it should be.[/]" if ok else "[red]Not all is as it should be.[/]")
+    return ok
+
+
+def _shower(console: Console, live: Live, entries: list[Entry]) -> Callable[[StatusReport], None]:
+    """Show a live table on a terminal, and one line per change of state elsewhere."""
+    last: dict[str, str] = {}
+
+    def show(report: StatusReport) -> None:
+        runs = {run.task["recording_id"]: run for run in report.runs}
+        if console.is_terminal:
+            live.update(_live_table(entries, runs))
+            return
+        for entry in entries:
+            run = runs.get(entry.key["recording_id"])
+            now = run.state.value if run else "pending"
+            if last.get(entry.scenario.name) != now:
+                last[entry.scenario.name] = now
+                console.print(f"{entry.scenario.name}: {now}")
+
+    return show
+
+
+def _live_table(entries: list[Entry], runs: dict[int, RunLine]) -> Table:
+    table = make_table(None, "recording", "run", "state", "progress")
+    for entry in entries:
+        run = runs.get(entry.key["recording_id"])
+        if run is None:
+            table.add_row(entry.scenario.name, "", "pending", "")
+        else:
+            table.add_row(entry.scenario.name, run.run_id, state_text(run.state), progress_text(run.progress))
+    return table
+
+
+def _result_table(entries: list[Entry], reports: list[RunReport]) -> Table:
+    table = make_table(None, "recording", "run", "state", "as expected", "frames", "seconds", "rows or reason")
+    for entry, report in zip(entries, reports, strict=True):
+        rows = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in report.rows.items() if count)
+        table.add_row(
+            entry.scenario.name,
+            report.run_id or "",
+            state_text(report.state),
+            "[green]yes[/]" if report.as_expected else "[red]no[/]",
+            str(report.frames or ""),
+            f"{report.seconds:.1f}" if report.seconds is not None else "",
+            escape(report.sentence) or rows,
+        )
+    return table
+
+
+def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: bool) -> None:
+    database = settings.database
+    password = database.password.get_secret_value() if database.password is not None else ""
+    port = f", port={database.port}" if database.port is not None else ""
+    code = (
+        "import datajoint as dj\n"
+        f"lab = dj.Instance(host={database.host!r}{port}, user={database.user!r}, password={password!r},\n"
+        f"                  backend={database.backend!r}, use_tls={database.use_tls!r})\n"
+        f"facemap = dj.VirtualModule('facemap', {BEHAVIOR_SCHEMA!r}, connection=lab.connection)\n"
+        "motion = (facemap.FacialSignal.Region & 'recording_id=1').to_dicts()\n"
+        "svd = (facemap.FacialSignal.MotionSVD & 'recording_id=1' & 'roi_no=0').to_arrays('projection')"
+    )
+    console.print("\nFetch the results with DataJoint:")
+    console.print(Syntax(code, "python", background_color="default", word_wrap=False))
+    if keep:
+        console.print(
+            Panel(
+                f"The servers are still up. In this or another shell:\n"
+                f"  export FMDJ_CONFIG={workdir / 'config.yaml'}\n"
+                f"  fmdj status\n"
+                f"Stop them and remove their data with:\n"
+                f"  fmdj demo --stop --output-dir {workdir}",
+                title="--keep",
+                expand=False,
+            )
+        )
+    else:
+        console.print("(`fmdj demo --keep` leaves the servers up for that.)")

@@ -1,0 +1,75 @@
+"""KEY, and how ``fmdj`` fails."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from fmdj_cloud.cli import app as cli
+from fmdj_cloud.cli.common import parse_key
+from fmdj_cloud.cli.views import duration_text, progress_text
+from fmdj_cloud.contracts import Progress
+from fmdj_cloud.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("words", "restriction"),
+    [
+        ([], {}),
+        (["subject=m1", "recording_id=3"], {"subject": "m1", "recording_id": "3"}),
+        (["note=a=b"], {"note": "a=b"}),
+        (['{"subject": "m1", "recording_id": 3}'], {"subject": "m1", "recording_id": 3}),
+        (['{"subject":', '"m 1"}'], {"subject": "m 1"}),
+        (["svd-0123456789abcdef"], {"run_id": "svd-0123456789abcdef"}),
+    ],
+)
+def test_a_key_is_words_json_or_a_run_id(words: list[str], restriction: dict[str, object]) -> None:
+    assert parse_key(words) == restriction
+
+
+@pytest.mark.parametrize("words", [["m1"], ["=3"], ["a-b=3"], ["{subject: m1}"], ["subject=m1", "3"]])
+def test_anything_else_is_refused_with_an_example(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="KEY"):
+        parse_key(words)
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        ((0, 0, 0.0, None), "fetch"),
+        ((50, 200, 100.0, 1.5), "fetch, 25 %, 50/200 frames, 100 frames/s, 2 s to go"),
+    ],
+)
+def test_progress_in_one_line(progress: tuple[int, int, float, float | None], text: str) -> None:
+    done, total, rate, eta = progress
+    shown = Progress(
+        run_id="svd-0123456789abcdef",
+        attempt=1,
+        stage="fetch",
+        frames_done=done,
+        frames_total=total,
+        frames_per_s=rate,
+        eta_s=eta,
+        at_epoch_s=0,
+    )
+    assert progress_text(shown) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(12, "12 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_time_spans_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_help_names_every_command_and_exit_code() -> None:
+    result = CliRunner().invoke(cli.app, ["--help"])
+    assert result.exit_code == 0
+    for command in ("demo", "controller", "loader", "worker", "plan", "status", "explain", "release", "logs", "doctor"):
+        assert command in result.stdout
+    assert "Exit codes" in result.stdout
+
+
+@pytest.mark.parametrize("command", sorted(c.name or c.callback.__name__ for c in cli.app.registered_commands))
+def test_every_command_says_what_it_does(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.stdout.strip().splitlines()) > 4
