@@ -98,7 +98,7 @@ ACCEPTABLE_CHECKS: dict[str, str] = {
 
 
 class FailureClass(enum.StrEnum):
-    """Why an attempt failed: a stable contract (design, section 6)."""
+    """Why an attempt failed: a stable contract."""
 
     INPUT = "input"
     CONFIG = "config"

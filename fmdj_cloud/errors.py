@@ -1,6 +1,6 @@
 """The error tree: every error a person may meet says what happened, why, and what to do next.
 
-Each class has a stable ``code`` for machines and belongs to one failure class of the design
+Each class has a stable ``code`` for machines and belongs to one failure class
 (:class:`fmdj_cloud.contracts.FailureClass`). The worker's exit code derives from it.
 """
 

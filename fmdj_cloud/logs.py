@@ -13,6 +13,7 @@ from typing import Literal
 
 _context: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("fmdj_log_context", default={})  # noqa: B039 - never mutated, always replaced
 
+_OURS = "fmdj_cloud"
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != 9}
 """Control characters are escaped, so that a file name can't forge a log line."""
 
@@ -66,10 +67,12 @@ def configure_logging(level: str, style: Literal["text", "json"]) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    # On the handler, since libraries set the level of their loggers whenever they like
+    handler.addFilter(lambda record: record.name.startswith(_OURS) or record.levelno >= logging.WARNING)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("fmdj_cloud").setLevel(level)
+    logging.getLogger(_OURS).setLevel(level)
     for chatty in ("datajoint", "botocore", "boto3", "urllib3"):
         logging.getLogger(chatty).handlers.clear()
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -405,4 +405,7 @@ def load_settings(**overrides: Any) -> Settings:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"The settings are wrong: {problems}.") from error
     except Exception as error:  # a YAML or environment source that can't be parsed raises its own types
-        raise ConfigError(f"The settings can't be read: {error}") from error
+        where = f" of FMDJ_CONFIG={config}" if config else ""
+        raise ConfigError(
+            f"The settings{where} can't be read ({' '.join(str(error).split())}): correct the file or the variables."
+        ) from error

@@ -6,9 +6,20 @@ from typing import Annotated
 
 import typer
 
-from fmdj_cloud.cli.common import Output, OutputOption, PipelineOption, console, emit_json, settings_with_logs
+from fmdj_cloud.cli.common import (
+    Output,
+    OutputOption,
+    PipelineOption,
+    console,
+    emit_json,
+    make_table,
+    settings_with_logs,
+)
 from fmdj_cloud.cli.context import open_context
+from fmdj_cloud.cli.views import escape, state_text
 from fmdj_cloud.control.grants import Program, bucket_policy, database_grants, grant_statements, policy_json
+from fmdj_cloud.control.launchers.local import LocalLauncher
+from fmdj_cloud.control.recover import recover as recover_ledger
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import open_lab
@@ -77,3 +88,33 @@ def migrate() -> None:
         console.print(f"The ledger {done.schema_name} has version {done.after}: nothing to do.")
     else:
         console.print(f"The ledger {done.schema_name} went from version {done.before} to {done.after}.")
+
+
+def recover(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write it; by default it is only shown.")] = False,
+    pipeline: PipelineOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Rebuild a lost or old ledger from tasks, manifests and Jobs. Stop controllers and loaders before.
+
+    What people asked for (held, cancelled, priorities) is lost with a ledger; results and outputs aren't.
+    """
+    with open_context(pipeline) as context:
+        launcher = LocalLauncher(context.settings)
+        lines = [
+            line
+            for lab in context.labs
+            for line in recover_ledger(lab, context.ledger, context.store, launcher, context.settings, write=yes)
+        ]
+    if output is Output.JSON:
+        emit_json(lines)
+        return
+    if not lines:
+        console.print("The ledger knows of everything that is in the object store and of every Job.")
+        return
+    table = make_table(None, "task", "run", "becomes", "attempt", "why")
+    for line in lines:
+        words = (escape(line.task_text), line.run_id, state_text(line.state), str(line.attempt), escape(line.sentence))
+        table.add_row(*words)
+    console.print(table)
+    console.print("" if yes else "Nothing was written: add --yes to do so.")

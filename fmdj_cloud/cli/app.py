@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
 from fmdj_cloud import __version__
-from fmdj_cloud.cli import admin, demo, doctor, look, orders, programs, version
+from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, version
 from fmdj_cloud.errors import FmdjError
 
 app = typer.Typer(
@@ -75,28 +74,34 @@ app.command()(orders.cancel)
 app.command()(orders.hold)
 app.command()(orders.release)
 app.command()(orders.priority)
+app.command("import")(imports.import_outputs)
 app.command()(doctor.doctor)
 app.command()(admin.grants)
 app.command()(admin.migrate)
+app.command()(admin.recover)
 app.command()(version.version)
 
 
 def main() -> int:
-    """Run ``fmdj``; errors of ours are one sentence on standard error."""
+    """Run ``fmdj``; an error is one sentence on standard error, unless ``--debug`` asks for its traceback."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except FmdjError as error:
         if _flags.debug:
             raise
-        Console(stderr=True, soft_wrap=True).print(f"fmdj: {error.sentence}", markup=False, highlight=False)
+        _complain(error.sentence)
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("fmdj: interrupted\n")
-        return 130
-    return code if isinstance(code, int) else 0
+    except Exception as error:
+        if _flags.debug:
+            raise
+        what = " ".join(str(error).split()) or "no message"
+        _complain(f"{type(error).__name__}: {what} (`fmdj --debug` shows where).")
+        return 1
+    return 0
+
+
+def _complain(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"fmdj: {sentence}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from fmdj_cloud.errors import UsageError
 from fmdj_cloud.logs import configure_logging
 from fmdj_cloud.settings import Settings, load_settings
 
+_WORD = re.compile(r"[^\W\d]\w*=\S+")
 _RUN_ID = re.compile(r"(svd|pose|import)-[0-9a-f]{16}")
 
 
@@ -83,6 +84,8 @@ def parse_key(words: Sequence[str]) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"KEY {text!r} is not valid JSON: {error}.") from error
     restriction: dict[str, Any] = {}
+    if len(words) == 1 and all(_WORD.fullmatch(piece) for piece in text.split()):
+        words = text.split()  # quoted as one: `fmdj explain 'subject=m1 recording_id=3'`
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():

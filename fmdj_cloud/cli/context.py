@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,11 @@ class Context:
     settings: Settings
     ledger: Ledger
     labs: tuple[Lab, ...]
-    store: Store
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The object store, opened when a command first needs it."""
+        return open_store(self.settings.storage)
 
 
 @contextlib.contextmanager
@@ -42,6 +47,6 @@ def open_context(pipeline: str | None) -> Iterator[Context]:
     try:
         ledger = Ledger(database)
         labs = tuple(open_lab(database, ledger, one) for one in chosen)
-        yield Context(settings, ledger, labs, open_store(settings.storage))
+        yield Context(settings, ledger, labs)
     finally:
         database.close()

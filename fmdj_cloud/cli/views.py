@@ -11,6 +11,7 @@ from fmdj_cloud.contracts import BindingState, Progress, RunState
 from fmdj_cloud.control.explain import Explanation
 from fmdj_cloud.control.inspect import PlanReport
 from fmdj_cloud.control.ordering import OrderEnd, OrderResult
+from fmdj_cloud.control.outputs import OutputEnd
 from fmdj_cloud.control.status import StatusReport
 
 STYLES = {
@@ -27,6 +28,10 @@ STYLES = {
     OrderEnd.DONE.value: "green",
     OrderEnd.NOTHING.value: "dim",
     OrderEnd.LOST.value: "red",
+    OutputEnd.NEW.value: "green",
+    OutputEnd.KNOWN.value: "dim",
+    OutputEnd.AMBIGUOUS.value: "yellow",
+    OutputEnd.UNKNOWN.value: "yellow",
 }
 
 
@@ -108,9 +113,14 @@ def plan_tables(name: str, report: PlanReport) -> list[Table]:
     """Return the tables of ``fmdj plan``."""
     held = ", held at first start until `fmdj release`" if report.brake else ""
     estimates = [line.estimate for line in report.lines if line.estimate is not None]
-    total = duration_text(sum(estimate.seconds for estimate in estimates))
+    seconds = sum(estimate.seconds for estimate in estimates)
     summary = Table(box=None, show_header=False, pad_edge=False)
-    summary.add_row(f"{name}: {report.pending} pending{held}; {total} of computing for the {len(estimates)} shown")
+    text = (
+        f"{name}: {report.pending} pending{held}; {duration_text(seconds)} of computing for the {len(estimates)} shown"
+    )
+    if len(estimates) < report.pending and estimates:
+        text += f", about {duration_text(seconds / len(estimates) * report.pending)} for all if the others are alike"
+    summary.add_row(text)
     table = make_table(None, "task", "run", "frames", "time", "memory", "known from", "notes")
     for line in report.lines:
         estimate = line.estimate

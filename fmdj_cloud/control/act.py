@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import assert_never
 
@@ -28,7 +29,7 @@ from fmdj_cloud.control.observe import Scene
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.control.retry import limits_for
 from fmdj_cloud.control.specs import build_spec, spec_bytes, spec_uri
-from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, StorageError
+from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, ObjectMissingError, StorageError
 from fmdj_cloud.logs import log_context
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
@@ -36,6 +37,7 @@ from fmdj_cloud.storage import Store
 
 _log = logging.getLogger(__name__)
 _CAPTURED = "captured/run.log"
+_SPEC_MAX_BYTES = 64 << 20
 
 
 class Actor:
@@ -75,11 +77,9 @@ class Actor:
             except DatabaseError:
                 raise
             except FmdjError as error:
-                _log.warning("%s failed and is tried again: %s", type(action).__name__, error.sentence)
-                tally.errors.append(f"{type(action).__name__} {run_id}: {error.sentence}")
+                tally.trouble(f"{type(action).__name__} {run_id} failed and is tried again: {error.sentence}")
             except Exception as error:  # one run's trouble must not stop the others
-                _log.exception("%s failed", type(action).__name__)
-                tally.errors.append(f"{type(action).__name__} {run_id}: {error}")
+                tally.trouble(f"{type(action).__name__} {run_id} failed: {error}", unforeseen=True)
 
     def _do(self, action: Action, scene: Scene, epoch: int, tally: Tally) -> None:
         match action:
@@ -88,7 +88,7 @@ class Actor:
             case Create():
                 attempt = scene.view(action.run_id).attempt
                 if attempt is not None:
-                    self._create(scene.view(action.run_id).run, attempt, epoch, tally)
+                    self._create_again(scene.view(action.run_id).run, attempt, epoch, tally)
             case Confirm():
                 self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch)
             case Publish():
@@ -142,8 +142,7 @@ class Actor:
         limits = limits_for(plan.limits, run.failures, self._settings.controller)
         spec = build_spec(run, plan, run.attempt, limits, accept=self._ledger.accepted(run))
         data, sha256 = spec_bytes(spec)
-        # the spec first: once the ledger says launched, any controller can create the Job
-        self._store.put_bytes(spec_uri(spec.attempt_uri), data)
+        # the ledger first: who leads no more must not write over the spec of who does
         launched = self._ledger.launch(
             run.run_id,
             run.attempt,
@@ -157,7 +156,31 @@ class Actor:
         attempt = self._ledger.attempt(run.run_id, run.attempt) if launched else None
         if attempt is not None:
             self._tell(True, "launched", tally, f"Attempt {run.attempt} is launched")
+            self._store.put_bytes(spec_uri(attempt.folder), data)
             self._create(run, attempt, epoch, tally)
+
+    def _create_again(self, run: RunRecord, attempt: AttemptRecord, epoch: int, tally: Tally) -> None:
+        """Create the Job of a launched run; who launched it may have died before its spec was written."""
+        plan = self._ledger.plan_of(run.run_id)
+        spec = build_spec(run, plan, attempt.attempt, attempt.limits, accept=self._ledger.accepted(run))
+        data, sha256 = spec_bytes(spec)
+        if sha256 == attempt.spec_sha256:
+            self._store.put_bytes(spec_uri(attempt.folder), data)
+        elif not self._has_spec(attempt):
+            # a check was accepted since, or another version launched it: nobody can write its spec any more
+            sentence = f"The controller ended before it had written the spec of attempt {attempt.attempt}."
+            outcome = Outcome(failure_class=FailureClass.DISRUPTED, sentence=sentence)
+            done = self._ledger.retry(run.run_id, attempt.attempt, outcome, not_before_s=0.0, epoch=epoch)
+            self._tell(done, "retried", tally, f"Attempt {attempt.attempt} is given up: {sentence}")
+            return
+        self._create(run, attempt, epoch, tally)
+
+    def _has_spec(self, attempt: AttemptRecord) -> bool:
+        try:
+            data = self._store.get_bytes(spec_uri(attempt.folder), max_bytes=_SPEC_MAX_BYTES)
+        except ObjectMissingError:
+            return False
+        return hashlib.sha256(data).hexdigest() == attempt.spec_sha256
 
     def _create(self, run: RunRecord, attempt: AttemptRecord, epoch: int, tally: Tally) -> None:
         request = JobRequest(
@@ -193,7 +216,7 @@ class Actor:
             _log.warning("The log of %s can't be kept: %s", view.job.name, error.sentence)
 
     def _discard_unfinished(self, job_name: str, scene: Scene) -> None:
-        """Clear away what uploads of a worker that was killed have left; nobody but the bucket's owner would miss it."""
+        """Clear away what the uploads of a killed worker left: they cost the bucket's owner and nobody sees them."""
         job = next(job for job in scene.jobs if job.name == job_name)
         attempt = self._ledger.attempt(job.run_id, job.attempt)
         if attempt is None:

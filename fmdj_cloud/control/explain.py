@@ -148,7 +148,7 @@ def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
         return "waiting", why, "Upload what is missing, or correct the path."
     if binding.state is BindingState.REFUSED:
         advice = ADVICE[binding.failure_class] if binding.failure_class else "Edit the task."
-        return "refused", binding.sentence, advice
+        return "refused", binding.sentence, f"{advice} `fmdj retry KEY` plans it again as it is."
     if binding.state is BindingState.PENDING:
         return "pending", f"{binding.sentence} It is waiting to be planned.".strip(), _controller(o)
     if binding.state is BindingState.CANCELLED:
@@ -171,7 +171,7 @@ def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
         eta = f", about {p.eta_s:.0f} s to go" if p.eta_s is not None else ""
         done = f"{p.frames_done} of {p.frames_total} frames" if p.frames_total else "no frames yet"
         why = f"Attempt {run.attempt} is at {p.stage}: {done}, {p.frames_per_s:.0f} frames/s{eta}."
-        return "launched", why, _NOTHING
+        return "launched", why, _controller(o)
     if run.state is RunState.PUBLISHED:
         return (
             "published",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fmdj_cloud.contracts import Estimate, FailureClass, Frozen, Kind
+from fmdj_cloud.contracts import Engine, Estimate, FailureClass, Frozen, Kind
 from fmdj_cloud.control.explain import Observation
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.control.status import read_progress
-from fmdj_cloud.errors import ConfigError, InputError, InputMissingError, UsageError
+from fmdj_cloud.errors import ConfigError, InputError, InputMissingError, StorageError, UsageError
 from fmdj_cloud.names import canonical_key, display_key, parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
-from fmdj_cloud.storage import Store
+from fmdj_cloud.storage import ObjectInfo, Store
 
 _LOG_BYTES = 64 << 20
 
@@ -116,23 +116,25 @@ def preview(
     limit : int
         Tasks planned at most.
     """
-    records = {record.name: record for record in ledger.pipelines()}
+    record = next((record for record in ledger.pipelines() if record.name == lab.name), None)
     chosen = lab.tasks.pending(limit) if keys is None else keys[:limit]
     return PlanReport(
         pending=lab.tasks.count_pending(),
-        brake=lab.name in records and records[lab.name].brake,
-        lines=tuple(_preview_lines(lab, store, settings, chosen)),
+        brake=record is not None and record.brake,
+        lines=tuple(_preview_lines(lab, store, settings, chosen, record.engine if record else None)),
     )
 
 
-def _preview_lines(lab: Lab, store: Store, settings: Settings, keys: list[dict[str, Any]]) -> Iterator[PlanLine]:
+def _preview_lines(
+    lab: Lab, store: Store, settings: Settings, keys: list[dict[str, Any]], engine: Engine | None
+) -> Iterator[PlanLine]:
     for key in keys:
         task = lab.tasks.get(key)
         if task is None:
             continue
         try:
-            planned = plan_task(task, lab.settings, store, settings)
-        except InputMissingError as error:
+            planned = plan_task(task, lab.settings, store, settings, engine=engine)
+        except (InputMissingError, StorageError) as error:
             yield PlanLine(pipeline=lab.name, task=key, run_id=None, estimate=None, sentence=error.sentence)
         except (InputError, ConfigError) as error:
             failure = FailureClass.INPUT if isinstance(error, InputError) else FailureClass.CONFIG
@@ -172,7 +174,11 @@ def read_logs(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], attem
     logs = [info for info in store.list(f"{chosen.folder}/") if info.uri.endswith("/run.log")]
     if not logs:
         raise UsageError(f"Attempt {chosen.attempt} of {binding.run_id} has written no log yet.")
-    return "".join(
-        store.get_bytes(info.uri, max_bytes=_LOG_BYTES).decode("utf-8", "replace")
-        for info in sorted(logs, key=lambda info: info.modified.timestamp() if info.modified else 0.0)
-    )
+    logs.sort(key=lambda info: info.modified.timestamp() if info.modified else 0.0)
+    return "".join(_tail(store, info) for info in logs)
+
+
+def _tail(store: Store, info: ObjectInfo) -> str:
+    start = max(0, info.size - _LOG_BYTES)
+    data = store.get_bytes(info.uri, max_bytes=_LOG_BYTES, byte_range=(start, start + _LOG_BYTES))
+    return data.decode("utf-8", "replace")

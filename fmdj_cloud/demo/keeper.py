@@ -7,6 +7,7 @@ for the end of its standard input, or for SIGTERM or SIGINT where it was told to
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import signal
 import sys
@@ -44,21 +45,36 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--stay", action="store_true", help="until SIGTERM, not until standard input ends")
     arguments = parser.parse_args(argv)
     workdir: Path = arguments.workdir.resolve()
-    with DATABASES[arguments.database](workdir) as database, embedded_s3(workdir, BUCKET) as s3:
-        config = workdir / CONFIG
-        config.touch(mode=0o600)
-        config.write_text(yaml.safe_dump({"database": plain(database), "storage": {"s3": plain(s3)}}), "utf-8")
-        (workdir / PID).write_text(str(os.getpid()), "ascii")
-        # Not before: the servers would inherit the mask
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        if arguments.stay:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-        else:
-            sys.stdin.buffer.read()
+    with (workdir / PID).open("w", encoding="ascii") as pid_file:
+        fcntl.flock(pid_file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until this process is gone, whatever ends it
+        pid_file.write(str(os.getpid()))
+        pid_file.flush()
+        with DATABASES[arguments.database](workdir) as database, embedded_s3(workdir, BUCKET) as s3:
+            config = workdir / CONFIG
+            config.touch(mode=0o600)
+            config.write_text(yaml.safe_dump({"database": plain(database), "storage": {"s3": plain(s3)}}), "utf-8")
+            # Not before: the servers would inherit the mask
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            if arguments.stay:
+                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            else:
+                sys.stdin.buffer.read()
         (workdir / PID).unlink()
     return 0
+
+
+def running_keeper(workdir: Path) -> int | None:
+    """Return the process id of the keeper that runs in a folder, None if none does."""
+    try:
+        with (workdir / PID).open("r", encoding="ascii") as pid_file:
+            fcntl.flock(pid_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return int((workdir / PID).read_text("ascii"))
+    return None  # a keeper that was killed left the file behind
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from fmdj_cloud.demo.world import (
     declare_schemas,
     demo_servers,
 )
+from fmdj_cloud.errors import UsageError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -35,6 +37,8 @@ from fmdj_cloud.storage import open_store
 
 _PATIENCE_S = 1800.0
 _PAUSE_S = 0.5
+_SAY_S = 5.0
+"""Between lines about a run's progress, where there is no terminal."""
 _SERVERS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 
 
@@ -70,7 +74,7 @@ def run_demo(
         Whether what should load loaded and what should fail failed.
     """
     workdir = workdir.resolve()
-    (workdir / "recordings").mkdir(parents=True, exist_ok=True)
+    _make_ready(workdir, json_file)
     console.print(f"Starting {_SERVERS[database]} and an S3 server ...")
     with demo_servers(workdir, database=database, keep=keep) as settings:
         connection = Database(settings.database)
@@ -108,9 +112,19 @@ def run_demo(
     return ok
 
 
+def _make_ready(workdir: Path, json_file: Path | None) -> None:
+    """Make the folders, and see that the report can be written, before anything is started."""
+    try:
+        (workdir / "recordings").mkdir(parents=True, exist_ok=True)
+        if json_file is not None:
+            json_file.touch()
+    except OSError as error:
+        raise UsageError(f"The demo can't write to {error.filename}: {error.strerror}.") from error
+
+
 def _shower(console: Console, live: Live, entries: list[Entry]) -> Callable[[StatusReport], None]:
-    """Show a live table on a terminal, and one line per change of state elsewhere."""
-    last: dict[str, str] = {}
+    """Show a live table on a terminal; elsewhere a line per change of state, and progress now and then."""
+    last: dict[str, tuple[str, float]] = {}
 
     def show(report: StatusReport) -> None:
         runs = {run.task["recording_id"]: run for run in report.runs}
@@ -119,10 +133,12 @@ def _shower(console: Console, live: Live, entries: list[Entry]) -> Callable[[Sta
             return
         for entry in entries:
             run = runs.get(entry.key["recording_id"])
-            now = run.state.value if run else "pending"
-            if last.get(entry.scenario.name) != now:
-                last[entry.scenario.name] = now
-                console.print(f"{entry.scenario.name}: {now}")
+            state = run.state.value if run else "pending"
+            progress = progress_text(run.progress) if run else ""
+            before, said = last.get(entry.scenario.name, ("", 0.0))
+            if state != before or (progress and time.monotonic() - said > _SAY_S):
+                last[entry.scenario.name] = state, time.monotonic()
+                console.print(f"{entry.scenario.name}: {state}{f', {progress}' if progress else ''}")
 
     return show
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from fmdj_cloud.demo.existing import run_facemap
-from fmdj_cloud.demo.keeper import BUCKET, CONFIG, PID
+from fmdj_cloud.demo.keeper import BUCKET, CONFIG, running_keeper
 from fmdj_cloud.demo.lab import declare_lab
 from fmdj_cloud.demo.recordings import Recording
 from fmdj_cloud.demo.scenarios import SBIN, Scenario
@@ -38,6 +38,8 @@ SHARED = "shared"
 """Folder of the demo that stands for a lab's shared folder."""
 _SUBJECT = "m1"
 _CAMERA = "camera"
+_STOP_S = 30.0
+"""The servers stop within seconds; a busy laptop may take longer."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ def demo_servers(workdir: Path, *, database: str, keep: bool) -> Iterator[Settin
     Settings
         ``FMDJ_CONFIG`` points at them for every program started from here.
     """
-    if (workdir / PID).exists():
-        raise UsageError(f"A demo's servers are still running in {workdir}: stop them with `fmdj demo --stop`.")
+    if running_keeper(workdir) is not None:
+        raise UsageError(
+            f"A demo's servers are still running in {workdir}: stop them with "
+            f"`fmdj demo --stop --output-dir {workdir}`."
+        )
     command = [sys.executable, "-m", "fmdj_cloud.demo.keeper", str(workdir), "--database", database]
     command += ["--stay"] if keep else []
     with (workdir / "servers.log").open("ab") as log:
@@ -106,17 +111,18 @@ def stop_servers(workdir: Path) -> None:
     ------
     UsageError
         If none are running there.
+    ConfigError
+        If they don't stop.
     """
-    pid_file = workdir / PID
-    if not pid_file.exists():
+    pid = running_keeper(workdir)
+    if pid is None:
         raise UsageError(f"No demo's servers are running in {workdir}.")
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(pid_file.read_text("ascii")), signal.SIGTERM)
-        for _ in range(300):
-            if not pid_file.exists():
-                return
-            time.sleep(0.1)
-    pid_file.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    while running_keeper(workdir) is not None:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"The demo's servers (process {pid}) haven't stopped within {_STOP_S:.0f} s.")
+        time.sleep(0.1)
 
 
 def _configure(workdir: Path) -> Settings:

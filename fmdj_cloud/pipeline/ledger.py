@@ -1,4 +1,4 @@
-"""The ledger: our own schema with bindings, runs, attempts, leadership and requests (design, section 5)."""
+"""The ledger: our own schema with bindings, runs, attempts, leadership and requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fmdj_cloud.contracts import (
 from fmdj_cloud.errors import LostRaceError
 from fmdj_cloud.names import canonical_key, display_key
 from fmdj_cloud.pipeline.ledger_leader import Leadership, Pipelines, Requests
-from fmdj_cloud.pipeline.ledger_orders import Orders
+from fmdj_cloud.pipeline.ledger_restore import Restoring
 
 _ASKED_AGAIN = FINISHED_STATES | {RunState.FAILED, RunState.CANCELLED}
 """States from which a run starts anew when its task, pending again, is planned onto it."""
@@ -27,7 +27,7 @@ ManifestVerifies = Callable[[str, int, str], bool]
 """(run folder, attempt, manifest sha256) -> whether that manifest still verifies."""
 
 
-class Ledger(Leadership, Pipelines, Requests, Orders):
+class Ledger(Leadership, Pipelines, Requests, Restoring):
     """All of the ledger on one connection.
 
     Its schema is declared where it isn't yet. Every state change is one conditional UPDATE on the run's

@@ -37,12 +37,13 @@ from fmdj_cloud.settings import Settings
 
 WORKER_COMMAND = (sys.executable, "-m", "fmdj_cloud.worker")
 _TERMINATION = "termination.json"
-_MAKING = ".lock"
 _START_S = 20.0
 """A supervisor has taken its lock by then, also on a busy machine."""
 _KILL_S = 5.0
 _OVERDUE_S = 600.0
 """The worker keeps its time budget itself; the supervisor ends one that doesn't, so much later."""
+_UNREADABLE = (ValueError, KeyError, TypeError, PermissionError, IsADirectoryError)
+"""What reading a Job of another version, or one that was damaged, may raise."""
 _LOG_BYTES = 256 * 1024
 _MESSAGE_BYTES = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ class LocalLauncher:
         self._command = tuple(worker_command)
         self._environment = worker_environment(settings, os.environ if environment is None else environment)
         self._supervisors: list[subprocess.Popen[bytes]] = []
+        self._unreadable: set[str] = set()
+        """Jobs that were told to be unreadable."""
         self._root = settings.local.state_dir.expanduser().absolute()
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -89,7 +92,13 @@ class LocalLauncher:
 
     def _create(self, request: JobRequest) -> str:
         folder = self._root / request.name
-        job = self._read_job(folder)
+        try:
+            job = self._read_job(folder)
+        except _UNREADABLE as error:
+            raise ConfigError(
+                f"The Job {request.name} in {self._root} can't be read ({error!r}): once its process has ended, remove "
+                "the folder, then retry."
+            ) from error
         if job is not None and job["instance"] != self._instance:
             raise ConfigError(
                 f"The Job {request.name} in {self._root} belongs to the installation {job['instance']!r}: give "
@@ -111,7 +120,7 @@ class LocalLauncher:
         self._supervisors = [process for process in self._supervisors if process.poll() is None]
         with self._local_trouble("look at the Jobs"):
             folders = sorted(p for p in self._root.iterdir() if not p.name.startswith(".") and p.is_dir())
-            observations = [self._observe(folder) for folder in folders]
+            observations = [self._try_to_observe(folder) for folder in folders]
         return tuple(observation for observation in observations if observation is not None)
 
     def stop(self, name: str) -> None:
@@ -163,7 +172,11 @@ class LocalLauncher:
             raise LaunchError(f"Can't {doing} in {self._root}: {error.strerror or error}.") from error
 
     def _read_job(self, folder: Path) -> dict[str, Any] | None:
-        return read_json(folder / JOB)
+        job = read_json(folder / JOB)
+        if job is not None:
+            JobRequest.model_validate(job["request"])
+            _ = job["instance"], job["uid"], job["nonce"]
+        return job
 
     def _make(self, folder: Path, request: JobRequest) -> dict[str, Any]:
         """Make the job's folder, or find that somebody else just has."""
@@ -201,10 +214,13 @@ class LocalLauncher:
 
     @contextlib.contextmanager
     def _making(self, how: int) -> Iterator[None]:
-        """Hold the lock that those who make Jobs share, and whoever sweeps has alone."""
-        with (self._root / _MAKING).open("ab") as file:
-            fcntl.flock(file, how)
+        """Hold the state folder's lock, which those who make Jobs share, and whoever sweeps has alone."""
+        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, how)
             yield
+        finally:
+            os.close(descriptor)
 
     def _sweep(self) -> None:
         """Remove what controllers that were killed have left: folders not yet a Job's, or no longer one's."""
@@ -246,6 +262,17 @@ class LocalLauncher:
                 raise LaunchError(f"The Job {name} doesn't end: stop its supervisor by hand.")
             time.sleep(0.05)
         self.forget(name)
+
+    def _try_to_observe(self, folder: Path) -> JobObservation | None:
+        """Observe a Job; one that can't be read, such as another version's, is nobody's and stops no other."""
+        try:
+            return self._observe(folder)
+        except _UNREADABLE as error:
+            if folder.name not in self._unreadable:
+                _log.warning("The Job %s can't be read and is left alone: %r", folder, error)
+                self._unreadable.add(folder.name)
+            phase = JobPhase.RUNNING if _is_held(folder / LOCK) else JobPhase.ENDED
+            return JobObservation(name=folder.name, run_id="", attempt=0, uid="", spec_sha256="", phase=phase)
 
     def _observe(self, folder: Path) -> JobObservation | None:
         job = self._read_job(folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +21,8 @@ from fmdj_cloud.errors import UsageError
         ([], {}),
         (["subject=m1", "recording_id=3"], {"subject": "m1", "recording_id": "3"}),
         (["note=a=b"], {"note": "a=b"}),
+        (["subject=m1 recording_id=3"], {"subject": "m1", "recording_id": "3"}),
+        (["note=two words"], {"note": "two words"}),
         (['{"subject": "m1", "recording_id": 3}'], {"subject": "m1", "recording_id": 3}),
         (['{"subject":', '"m 1"}'], {"subject": "m 1"}),
         (["svd-0123456789abcdef"], {"run_id": "svd-0123456789abcdef"}),
@@ -73,3 +78,30 @@ def test_every_command_says_what_it_does(command: str) -> None:
     result = CliRunner().invoke(cli.app, [command, "--help"])
     assert result.exit_code == 0
     assert len(result.stdout.strip().splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["statsu"], 2, "statsu"),
+        (["status", "--nope"], 2, "--nope"),
+        (["status", "--state", "foo"], 2, "foo"),
+        (["demo", "--frames", "3"], 2, "--frames"),
+        (["worker"], 2, "--spec"),
+        ([], 2, "Usage"),
+    ],
+)
+def test_a_command_line_that_is_wrong_ends_with_2_and_no_traceback(arguments: list[str], code: int, words: str) -> None:
+    result = subprocess.run([sys.executable, "-m", "fmdj_cloud", *arguments], capture_output=True, text=True)
+    assert result.returncode == code
+    assert words in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_nobody_expected_is_one_sentence_too(monkeypatch, capsys) -> None:
+    def fail() -> None:
+        raise OSError("the disk\nis gone")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert cli.main() == 1
+    assert capsys.readouterr().err == "fmdj: OSError: the disk is gone (`fmdj --debug` shows where).\n"

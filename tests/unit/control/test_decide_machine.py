@@ -1,6 +1,6 @@
 """Any interleaving of what may happen never loses, doubles or strands a run.
 
-A model of ledger, launcher and store in memory, after the semantics of the real ones (design, section 5). The
+A model of ledger, launcher and store in memory, after the semantics of the real ones. The
 controller's passes are the real `decide`; they may die between any two actions, and come back as a zombie that
 finishes the one action it was at.
 """

@@ -1,0 +1,24 @@
+"""``fmdj`` as it is, but its workers are those of the test (``python -m tests.support.kills.program controller``)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+
+from fmdj_cloud.cli import app, programs
+from fmdj_cloud.control.launchers.local import LocalLauncher
+from tests.support.kills import tripwire
+
+
+def main() -> int:
+    command = json.loads(os.environ["FMDJKILL_WORKER"])
+    if command:
+        programs.LocalLauncher = functools.partial(LocalLauncher, worker_command=command)
+    tripwire.arm_from_environment(sys.argv[1])
+    return app.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
