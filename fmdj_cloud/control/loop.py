@@ -13,7 +13,7 @@ from fmdj_cloud.control.actions import Launch
 from fmdj_cloud.control.decide import decide
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import Leader, new_holder
-from fmdj_cloud.control.observe import Observer, RefusalRotation
+from fmdj_cloud.control.observe import Observer, RefusalRotation, count_under_way
 from fmdj_cloud.control.planning import Planner
 from fmdj_cloud.control.report import PassReport, Tally
 from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LostRaceError
@@ -25,8 +25,11 @@ from fmdj_cloud.storage import Store
 
 _log = logging.getLogger(__name__)
 _DRAIN_PAUSE_S = 0.25
+_STANDSTILL_S = 10.0
+"""After so long with nothing but errors, who waits for the end is told that there is none."""
 _DRAIN = "drain"
 """What a controller that was started with ``--once`` beside a leader asks it for."""
+_SETTLED = "All is settled."
 _UNSETTLED = frozenset({RunState.READY, RunState.LAUNCHED})
 
 
@@ -65,6 +68,12 @@ class Controller:
         self._refusals = RefusalRotation(self._ledger)
         self._actor = Actor(settings, self._ledger, store, launcher, self._leader)
         self._labs: dict[str, Lab] = {}
+        self._closed: dict[str, ConfigError] = {}
+        """Why pipelines can't be opened, by name."""
+        self._told: tuple[str, ...] = ()
+        """Errors of the last pass."""
+        self._idle_since: float | None = None
+        """Since when there has been nothing but errors."""
 
     def run_pass(self) -> PassReport:
         """Look at everything once and do what there is to do, if this controller leads.
@@ -74,7 +83,7 @@ class Controller:
         DatabaseError
             If the database doesn't answer.
         """
-        tally = Tally()
+        tally = Tally(self._told)
         self._database.ensure_connected()
         if not self._leader.lead():
             return tally.report(leading=False)
@@ -83,24 +92,29 @@ class Controller:
             for lab in self._labs.values():
                 self._guarded(lab, tally)
             self._advance(tally)
-            self._answer_drains(tally)
+            report = tally.report(leading=True)
+            self._note_idleness(report)
+            self._answer_drains(report)
         except LostRaceError as error:
             _log.warning("This pass ends: %s", error.sentence)
             return tally.report(leading=False)
-        return tally.report(leading=True)
+        self._told = report.errors
+        return report
 
     def run_forever(self, stop: threading.Event) -> None:
         """Run passes until `stop` is set. Attempts under way go on without a controller."""
         leading: bool | None = None
+        told = ""
         while not stop.is_set():
             try:
                 report = self.run_pass()
-            except DatabaseError as error:
-                _log.error("%s", error.sentence)
-                leading = None
             except FmdjError as error:
-                _log.error("This pass failed: %s", error.sentence)
+                if error.sentence != told:
+                    _log.error("This pass failed: %s", error.sentence)
+                told = error.sentence
+                leading = None if isinstance(error, DatabaseError) else leading
             else:
+                told = ""
                 if report.leading is not leading:
                     _log.info("This controller leads" if report.leading else "Another controller leads; standing by")
                     leading = report.leading
@@ -111,7 +125,7 @@ class Controller:
             _log.warning("The lease runs out by itself: %s", error.sentence)
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Run passes until no task is due and no run is ready or launched.
+        """Run passes until no task is due and no run is ready or launched, or nothing but errors is left.
 
         Where another controller leads, it is asked for that, and its answer is waited for.
 
@@ -124,6 +138,11 @@ class Controller:
         -------
         bool
             Whether all is settled.
+
+        Raises
+        ------
+        ConfigError
+            If no pipeline can be opened.
         """
         give_up = None if timeout is None else self._clock() + timeout
         asked: str | None = None
@@ -131,28 +150,65 @@ class Controller:
             while True:
                 report = self.run_pass()
                 if report.leading:
-                    if not report.errors and self._is_settled():
-                        return True
+                    if self._closed and not self._labs:
+                        raise next(iter(self._closed.values()))
+                    settled = self._verdict(report)
                 elif asked is None:
                     asked = self._ledger.ask(_DRAIN, self._leader.holder)
-                elif self._is_answered(asked):
-                    return True
+                    settled = None
+                else:
+                    settled = self._answer(asked)
+                if settled is not None:
+                    self._tell_brakes()
+                    return settled
                 if give_up is not None and self._clock() > give_up:
                     return False
                 time.sleep(min(_DRAIN_PAUSE_S, self._settings.controller.interval_s))
         finally:
             self._leader.resign()
 
-    def _is_answered(self, request_id: str) -> bool:
-        request = self._ledger.request(request_id)
-        return request is None or request.state == "done"
+    def _verdict(self, report: PassReport) -> bool | None:
+        """Return whether all is settled; None while that isn't known yet."""
+        if not report.errors:
+            return True if self._is_settled() else None
+        stands_still = self._idle_since is not None and self._clock() - self._idle_since >= _STANDSTILL_S
+        return False if stands_still else None
 
-    def _answer_drains(self, tally: Tally) -> None:
-        """Tell those who wait for it that all is settled."""
+    def _note_idleness(self, report: PassReport) -> None:
+        if not report.errors or not report.idle:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = self._clock()
+
+    def _answer(self, request_id: str) -> bool | None:
+        """Return what the leader says to those who wait for the end; None if nothing yet."""
+        request = self._ledger.request(request_id)
+        if request is not None and request.state != "done":
+            return None
+        if request is not None and request.sentence != _SETTLED:
+            _log.error("%s", request.sentence)
+            return False
+        return True
+
+    def _answer_drains(self, report: PassReport) -> None:
+        """Tell those who wait for it that all is settled, or that it won't be."""
         waiting = [request for request in self._ledger.requests() if request.what == _DRAIN]
-        if waiting and not tally.errors and self._is_settled():
+        settled = self._verdict(report) if waiting else None
+        if settled is not None:
+            sentence = _SETTLED if settled else f"Not all can be settled: {report.errors[0]}"
             for request in waiting:
-                self._ledger.answer(request.request_id, "All is settled.", epoch=self._leader.check())
+                self._ledger.answer(request.request_id, sentence, epoch=self._leader.check())
+
+    def _tell_brakes(self) -> None:
+        """Say which pipelines aren't done because nobody has let their tasks go."""
+        names = {pipeline.name for pipeline in self._settings.pipelines}
+        for record in self._ledger.pipelines():
+            if record.brake and record.name in names:
+                _log.warning(
+                    "Pipeline %s is held by the first-start brake: none of its tasks is planned. `fmdj plan` shows "
+                    "what they will cost, `fmdj release` lets them go",
+                    record.name,
+                )
 
     def _open_labs(self, tally: Tally) -> None:
         for pipeline in self._settings.pipelines:
@@ -160,9 +216,10 @@ class Controller:
                 continue
             try:
                 self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline)
+                self._closed.pop(pipeline.name, None)
             except ConfigError as error:
-                _log.error("Pipeline %s can't be opened: %s", pipeline.name, error.sentence)
-                tally.errors.append(f"Pipeline {pipeline.name}: {error.sentence}")
+                self._closed[pipeline.name] = error
+                tally.trouble(f"Pipeline {pipeline.name} can't be opened: {error.sentence}")
 
     def _guarded(self, lab: Lab, tally: Tally) -> None:
         """Plan a pipeline's tasks; a schema that somebody has just broken doesn't stop the other pipelines."""
@@ -173,13 +230,13 @@ class Controller:
         except (ConfigError, DatabaseError) as error:
             if isinstance(error, DatabaseError):
                 self._database.ensure_connected()
-            _log.error("Pipeline %s: %s", lab.name, error.sentence)
-            tally.errors.append(f"Pipeline {lab.name}: {error.sentence}")
+            tally.trouble(f"Pipeline {lab.name}: {error.sentence}")
 
     def _advance(self, tally: Tally) -> None:
         controller = self._settings.controller
         scene = self._observer.gather(self._labs, controller.recheck_per_pass, tally)
         now = self._database.now()
+        tally.under_way = count_under_way(scene.views, scene.jobs, now)
         checked: set[str] = set()
         while True:
             actions = decide(scene.views, scene.jobs, scene.known, controller, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from fmdj_cloud.contracts import (
     BindingState,
     FailureClass,
     JobObservation,
+    JobPhase,
     Kind,
     RunRecord,
     RunState,
@@ -24,6 +25,7 @@ from fmdj_cloud.errors import ConfigError, StorageError
 from fmdj_cloud.names import canonical_key, job_name, parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.silence import populates
 from fmdj_cloud.storage import Store
 from fmdj_cloud.storage.manifests import read_manifest
 
@@ -32,7 +34,6 @@ _READY_AT_A_TIME = 1000
 _UNFINISHED = frozenset(RunState) - FINISHED_STATES
 _GIVEN_UP = frozenset({BindingState.REFUSED, BindingState.CANCELLED})
 _FOREIGN = "A result that isn't ours appeared in the database; it stays as it is."
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Observer:
             if run is not None:
                 known[run_id] = run
         tally.unknown_jobs = tuple(job.name for job in jobs if job.run_id not in known)
-        by_name = {job.name: job for job in jobs}
+        by_name = {job.name: job for job in jobs if job.run_id in known}
         views = tuple(self._view(run, by_name, tally) for run in runs.values())
         return Scene(self.with_obsolete(views, rotated, labs), jobs, known)
 
@@ -141,9 +142,21 @@ class Observer:
         try:
             found = read_manifest(self._store, view.attempt.folder, run, run.attempt, view.attempt.spec_sha256)
         except (StorageError, ConfigError) as error:
-            tally.errors.append(f"Run {run.run_id}: {error.sentence}")
+            tally.trouble(f"Run {run.run_id}: {error.sentence}")
             return view
         return replace(view, manifest_known=True, manifest_sha256=found[1] if found is not None else None)
+
+
+def count_under_way(views: Sequence[RunView], jobs: Sequence[JobObservation], now: dt.datetime) -> int:
+    """Return how much goes on by itself: Jobs and populating processes that run, retries that wait for their time."""
+    ours = {view.run.run_id for view in views}
+    running = sum(job.phase is JobPhase.RUNNING and job.run_id in ours for job in jobs)
+    populating = sum(view.run.state is RunState.LAUNCHED and populates(view.run, view.attempt) for view in views)
+    later = sum(
+        view.run.state is RunState.READY and view.run.not_before is not None and view.run.not_before > now
+        for view in views
+    )
+    return running + populating + later
 
 
 class RefusalRotation:
@@ -159,7 +172,7 @@ class RefusalRotation:
         self._queues: dict[str, deque[str]] = {}
 
     def forget_edited(self, lab: Lab, number: int, epoch: int) -> int:
-        """Forget refusals of tasks that were edited since; return how many."""
+        """Make tasks pending again that were edited since, and forget deleted ones; return how many."""
         queue = self._queues.setdefault(lab.name, deque())
         if number and not queue:
             refused = self._ledger.bindings(lab.name, Kind.SVD, states=_GIVEN_UP)
@@ -171,8 +184,11 @@ class RefusalRotation:
             binding = self._ledger.binding(lab.name, Kind.SVD, key)
             if binding is None or binding.state not in _GIVEN_UP:
                 continue
-            if digests.get(canonical_key(key)) != binding.param_digest:
+            digest = digests.get(canonical_key(key))
+            if digest is None:
                 forgotten += self._ledger.forget(lab.name, Kind.SVD, key, epoch=epoch)
+            elif digest != binding.param_digest:  # what people want of it, its priority, stays
+                forgotten += self._ledger.reopen(binding, "It was edited.")
         return forgotten
 
 

@@ -12,7 +12,15 @@ from fmdj_cloud.control.leader import Leader
 from fmdj_cloud.control.places import PlannedRun
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.control.report import Tally
-from fmdj_cloud.errors import ConfigError, DatabaseError, InputError, InputMissingError, LostRaceError, StorageError
+from fmdj_cloud.errors import (
+    ConfigError,
+    DatabaseError,
+    FmdjError,
+    InputError,
+    InputMissingError,
+    LostRaceError,
+    StorageError,
+)
 from fmdj_cloud.logs import log_context
 from fmdj_cloud.names import attempt_folder, display_key
 from fmdj_cloud.pipeline.lab import Lab
@@ -89,14 +97,17 @@ class Planner:
             task = lab.tasks.get(key)
             if task is not None:
                 self._plan_task(lab, record, task, epoch, tally)
-        except DatabaseError:
+        except (ConfigError, DatabaseError):  # of the whole pipeline
             raise
-        except LostRaceError as error:
-            # somebody was quicker with this task; whether we still lead is checked before the next
-            tally.errors.append(error.sentence)
+        except FmdjError as error:
+            # such as somebody who was quicker with this task; whether we still lead is checked before the next
+            tally.trouble(error.sentence)
         except Exception as error:  # one task whose row can't be read must not stop the others
-            _log.exception("Task %s can't be read", display_key(key))
-            tally.errors.append(f"Task {display_key(key)} can't be read: {error}")
+            _log.exception("The task can't be read")
+            sentence = (
+                f"The task can't be read ({type(error).__name__}: {error}): correct its row and those of its recording."
+            )
+            self._refuse(lab.tasks.stand_in(key, sentence), FailureClass.CRASH, sentence, "", epoch, tally)
 
     def _plan_task(self, lab: Lab, record: PipelineRecord, task: TaskRecord, epoch: int, tally: Tally) -> None:
         try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Collection
 
 from fmdj_cloud.contracts import Frozen
+
+_log = logging.getLogger(__name__)
 
 
 class PassReport(Frozen):
@@ -26,16 +30,51 @@ class PassReport(Frozen):
     """What went wrong this time and is tried again."""
     unknown_jobs: tuple[str, ...] = ()
     """Jobs whose runs the ledger doesn't know; they are left alone."""
+    under_way: int = 0
+    """What goes on by itself: attempts that run, and runs whose next attempt waits for its time."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done and nothing goes on by itself."""
+        done = (self.planned, self.refused, self.launched, self.published, self.retried, self.failed, self.ended)
+        return not any(done) and not self.under_way
 
 
 class Tally:
-    """Collects a report."""
+    """Collects a report.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    told : collection of str
+        Errors of the last pass: they are not logged again.
+    """
+
+    def __init__(self, told: Collection[str] = ()) -> None:
+        self._told = frozenset(told)
         self.counts: Counter[str] = Counter()
         self.errors: list[str] = []
         self.unknown_jobs: tuple[str, ...] = ()
+        self.under_way = 0
+
+    def trouble(self, sentence: str, *, unforeseen: bool = False) -> None:
+        """Note what went wrong and is tried again; log it unless it went wrong in the last pass, too.
+
+        Parameters
+        ----------
+        sentence : str
+        unforeseen : bool
+            Whether the exception that is being handled is logged with its traceback.
+        """
+        if sentence not in self._told and sentence not in self.errors:
+            _log.log(logging.ERROR if unforeseen else logging.WARNING, "%s", sentence, exc_info=unforeseen)
+        self.errors.append(sentence)
 
     def report(self, *, leading: bool) -> PassReport:
         """Return the report."""
-        return PassReport(leading=leading, **self.counts, errors=tuple(self.errors), unknown_jobs=self.unknown_jobs)
+        return PassReport(
+            leading=leading,
+            **self.counts,
+            errors=tuple(self.errors),
+            unknown_jobs=self.unknown_jobs,
+            under_way=self.under_way,
+        )

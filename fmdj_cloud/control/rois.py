@@ -138,7 +138,7 @@ def _number(label: str, name: str, value: Any) -> float:
 def _sigma(label: str, value: Any) -> float:
     sigma = _number(label, "pupil_sigma", value)
     if sigma <= 0:
-        raise _error(f"{label} has pupil_sigma={sigma:g}; it must be above 0 (the GUI's default is 2.5).")
+        raise _error(f"{label} has pupil_sigma={sigma:g}; it must be above 0 (the GUI's default is 2).")
     return sigma
 
 

@@ -22,7 +22,6 @@ from fmdj_cloud.load.rows import Shape, Table, processing_row, recording_info_ro
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.inserting import insert_rows, largest_statement
-from fmdj_cloud.pipeline.keys import KeyColumns
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.signals_h5 import SignalsReader
@@ -105,7 +104,7 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
         with _translated(database, run), database.transaction():
             if not ledger.mark_loaded(run.run_id, run.attempt, str(run.manifest_sha256)):
                 return Insertion(LoadEnd.LOST, "Its state changed meanwhile, or it shall not run.")
-            _withdraw_if_changed(database, lab, prepared)
+            _withdraw_if_changed(lab, prepared)
             _write_element(lab, prepared, rows)
             _write_signals(lab, prepared, slice_bytes, rows)
     except _WithdrawnError as withdrawn:
@@ -115,13 +114,10 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
     return Insertion(LoadEnd.LOADED, rows=rows)
 
 
-def _withdraw_if_changed(database: Database, lab: Lab, prepared: Prepared) -> None:
+def _withdraw_if_changed(lab: Lab, prepared: Prepared) -> None:
     key = dict(prepared.key)
-    name = canonical_key(key)
-    where, args = KeyColumns.of(database, lab.element.FacemapTask).among([key])
     # Nobody can edit the task between this look at it and the commit
-    database.query(f"SELECT 1 FROM {lab.element.FacemapTask.full_table_name} WHERE {where} FOR UPDATE", args)  # noqa: S608
-    digest = lab.tasks.param_digests([key]).get(name)
+    digest = lab.tasks.param_digests([key], lock=True).get(canonical_key(key))
     if digest is None:
         raise _WithdrawnError("The task was deleted while it was computed.")
     if digest != prepared.run.param_digest:
@@ -132,8 +128,11 @@ def _withdraw_if_changed(database: Database, lab: Lab, prepared: Prepared) -> No
 
 def _write_element(lab: Lab, prepared: Prepared, rows: dict[str, int]) -> None:
     element, key = lab.element, dict(prepared.key)
-    if not element.FacemapProcessing & key:
-        _insert(lab, element.FacemapProcessing, [processing_row(key, prepared.manifest)])
+    processing = processing_row(key, prepared.manifest)
+    if element.FacemapProcessing & key:  # without a result: it told of one that was deleted
+        element.FacemapProcessing.update1(processing)
+    else:
+        _insert(lab, element.FacemapProcessing, [processing])
         rows["FacemapProcessing"] = 1
     if prepared.output_dir is not None:
         element.FacemapTask.update1({**key, "facemap_output_dir": prepared.output_dir})

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from fmdj_cloud.contracts import FailureClass, Kind, Outcome, RunRecord, RunState, Wanted
-from fmdj_cloud.errors import DatabaseError, FmdjError, LoadError, LostRaceError
+from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LoadError, LostRaceError
 from fmdj_cloud.load.insert import Insertion, insert_run
 from fmdj_cloud.load.prepare import prepared
 from fmdj_cloud.load.results import LoadEnd, LoadResult
@@ -70,8 +70,11 @@ class Loader:
         ------
         DatabaseError
             If the ledger can't be read.
+        ConfigError, DatabaseError
+            At the end of the pass, if a pipeline can't be opened: its runs were left alone.
         """
         self._database.ensure_connected()
+        closed = self._open_labs()
         published = [run for run in self._ledger.runs(states={RunState.PUBLISHED}) if run.kind in _KINDS]
         known = {run.run_id for run in published}
         self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
@@ -86,6 +89,8 @@ class Loader:
             results.append(result)
             if isinstance(trouble, DatabaseError):
                 break
+        if closed:
+            raise closed[0]
         return results
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -97,19 +102,24 @@ class Loader:
             Looked at between runs: what is begun is finished.
         """
         failures = 0
+        told = ""
         while not stop.is_set():
             try:
                 self.run_pass(stop)
+                failures, told = 0, ""
+            except ConfigError as error:
                 failures = 0
+                if error.sentence != told:
+                    logger.warning("%s", error.sentence)
+                told = error.sentence
             except DatabaseError as error:
                 failures += 1
                 logger.warning("%s Trying again in %.0f s.", error.sentence, self._pause(failures))
             stop.wait(self._pause(failures))
 
     def _due(self, run: RunRecord) -> bool:
-        configured = any(pipeline.name == run.pipeline for pipeline in self._settings.pipelines)
         _, when = self._later.get(run.run_id, (0, 0.0))
-        return configured and run.wanted is Wanted.RUN and self._clock() >= when
+        return run.pipeline in self._labs and run.wanted is Wanted.RUN and self._clock() >= when
 
     def _load(self, run: RunRecord) -> tuple[LoadResult, Exception | None]:
         began = self._clock()
@@ -143,15 +153,22 @@ class Loader:
         return result, trouble
 
     def _prepare_and_insert(self, run: RunRecord) -> tuple[Insertion, tuple[str, ...]]:
-        lab = self._lab(run.pipeline)
+        lab = self._labs[run.pipeline]
         limits = self._settings.load
         with prepared(self._store, self._ledger, lab, run, limits) as (outputs, warnings):
             return insert_run(self._database, self._ledger, lab, outputs, limits.slice_mib * _MIB), warnings
 
-    def _lab(self, name: str) -> Lab:
-        if name not in self._labs:
-            self._labs[name] = open_lab(self._database, self._ledger, self._settings.pipeline(name))
-        return self._labs[name]
+    def _open_labs(self) -> list[FmdjError]:
+        """Open the pipelines that aren't yet, and return why some can't be."""
+        closed: list[FmdjError] = []
+        for pipeline in self._settings.pipelines:
+            if pipeline.name not in self._labs:
+                try:
+                    self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline)
+                except (ConfigError, DatabaseError) as error:
+                    self._database.ensure_connected()
+                    closed.append(type(error)(f"Pipeline {pipeline.name} can't be opened: {error.sentence}"))
+        return closed
 
     def _fail(self, run: RunRecord, error: LoadError) -> tuple[LoadEnd, str, Exception | None]:
         outcome = Outcome(failure_class=FailureClass.LOAD, sentence=error.sentence, check=error.check)
@@ -170,7 +187,8 @@ class Loader:
             return
         self._later.pop(run.run_id, None)
         level = logging.ERROR if end is LoadEnd.FAILED else logging.INFO
-        logger.log(level, "%s %s", end.value.capitalize(), sentence)
+        word = end.value.capitalize()
+        logger.log(level, "%s", f"{word}: {sentence}" if sentence else f"{word}.")
 
     def _pause(self, failures: int) -> float:
         interval: float = self._settings.load.interval_s

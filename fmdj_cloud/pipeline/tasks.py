@@ -10,7 +10,7 @@ import numpy as np
 
 from fmdj_cloud.contracts import Kind, RecordingInfo, TaskRecord
 from fmdj_cloud.errors import UsageError
-from fmdj_cloud.names import canonical_key, display_key, params_digest, task_digest
+from fmdj_cloud.names import canonical_key, display_key, params_digest, sha256_text, task_digest
 from fmdj_cloud.pipeline.codec import decode
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element
@@ -24,6 +24,7 @@ _TASK_TABLE = "FacemapTask"
 _WANTED = ("facemap_params", "do_mot_svd", "do_mov_svd", "task_mode")
 """What the parameter digest covers: never facemap_output_dir or the description."""
 _UNREADABLE = "(unreadable)"
+_NO_DIGEST = sha256_text(_UNREADABLE)
 
 
 class Tasks:
@@ -79,6 +80,33 @@ class Tasks:
             for (key, row), recording in zip(rows, recordings, strict=True)
         ]
 
+    def stand_in(self, key: Key, problem: str) -> TaskRecord:
+        """Return what stands for a task that exists and can't be read: enough to refuse it, never to compute it.
+
+        Parameters
+        ----------
+        key : Mapping
+        problem : str
+            Why it can't be read.
+        """
+        native = dict(key)
+        return TaskRecord(
+            pipeline=self._pipeline,
+            kind=Kind.SVD,
+            table=_TASK_TABLE,
+            key=native,
+            task_digest=task_digest(self._pipeline, _TASK_TABLE, native),
+            param_digest=self.param_digests([key]).get(canonical_key(key), _NO_DIGEST),
+            mode="",
+            output_dir="",
+            task_id=0,
+            params={_UNREADABLE: None},
+            params_problem=problem,
+            do_mot_svd=False,
+            do_mov_svd=False,
+            files=(),
+        )
+
     def param_digests(self, keys: Sequence[Key], *, lock: bool = False) -> dict[str, str]:
         """Return canonical key -> parameter digest of those of the tasks that exist.
 
@@ -89,7 +117,7 @@ class Tasks:
             Whether nobody may edit or delete these tasks until the caller's transaction ends.
         """
         rows = self._fetch(keys, _WANTED, " FOR UPDATE" if lock else "")
-        return {canonical_key(key): _digest(self._params(row)[0]) for key, row in rows}
+        return {canonical_key(key): self._digest_of(row) for key, row in rows}
 
     def has_result(self, keys: Sequence[Key]) -> set[str]:
         """Return the canonical keys of those of the tasks that have a FacialSignal row."""
@@ -186,6 +214,12 @@ class Tasks:
                     fps=None if row["fps"] is None else float(row["fps"]),
                 )
         return infos
+
+    def _digest_of(self, row: Mapping[str, Any]) -> str:
+        try:
+            return _digest(self._params(row)[0])
+        except Exception:  # an impossible row, which is refused when it is planned, must stop no other task
+            return _NO_DIGEST
 
     def _params(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """Return the row with its blob decoded, and why that could not be done."""

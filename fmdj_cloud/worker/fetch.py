@@ -70,9 +70,7 @@ def read_spec(store: Store, uri: str, sha256: str) -> RunSpec:
     return spec
 
 
-def fetch_videos(
-    store: Store, spec: RunSpec, folder: Path, *, stop: Stop, on_bytes: Callable[[int, int], None] | None = None
-) -> Videos:
+def fetch_videos(store: Store, spec: RunSpec, folder: Path, *, stop: Stop) -> Videos:
     """Download all videos of a spec, exactly as they were when it was planned.
 
     Parameters
@@ -83,8 +81,6 @@ def fetch_videos(
         New folder on scratch.
     stop : Stop
         Asked with every part that arrives.
-    on_bytes : callable, optional
-        Called as ``on_bytes(bytes done, bytes in all)``, from any thread.
 
     Raises
     ------
@@ -104,19 +100,13 @@ def fetch_videos(
             f"The videos need {need // _MIB + 1} MiB of scratch and {free} MiB are free: use a larger scratch disk "
             "(worker.scratch_dir)."
         )
-    done: dict[str, int] = {}
-    lock = threading.Lock()
     failed = threading.Event()
 
     def fetch(ref: VideoRef) -> None:
-        def progress(arrived: int, total: int) -> None:
+        def progress(_arrived: int, _total: int) -> None:
             stop.check()
             if failed.is_set():
                 raise StoppedError(f"{ref.name} isn't needed any more: another video can't be fetched.")
-            with lock:
-                done[ref.name] = arrived
-                if on_bytes is not None:
-                    on_bytes(sum(done.values()), need)
 
         stop.check()
         _fetch(store, ref, folder / ref.name, progress)

@@ -113,14 +113,14 @@ class _Attempt:
             return self._on_scratch(store, spec, Desk(folder))
 
     def last_resort(self) -> None:
-        """End the process, when something in it hangs although it was asked to stop."""
+        """End the process, when something in it hangs although it was asked to stop; clearing up may hang, too."""
         error = StoppedError("The worker was asked to stop and something in it hung: it starts again elsewhere.")
         try:
+            _say(_last_word(error), self._termination_log)
             if self._child is not None:
                 self._child.kill()
             if self._scratch is not None:
                 shutil.rmtree(self._scratch, ignore_errors=True)
-            _say(_last_word(error), self._termination_log)
         finally:
             os._exit(error.exit_code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -15,7 +16,9 @@ from fmdj_cloud.errors import BudgetError, StoppedError
 log = logging.getLogger(__name__)
 
 GRACE_S = 8.0
-"""From SIGTERM until what hangs is left hanging: the whole worker is gone within 10 s."""
+"""From SIGTERM until what hangs is left hanging."""
+END_S = 9.5
+"""From SIGTERM until the process ends, even if clearing up hangs: the whole worker is gone within 10 s."""
 
 
 class Stop:
@@ -33,7 +36,7 @@ class Stop:
         self._started = clock()
         self._budget_s: float | None = None
         self._over = False
-        self._watchdog: threading.Timer | None = None
+        self._watchdogs: tuple[threading.Timer, ...] = ()
 
     def limit(self, seconds: float) -> None:
         """Let the time budget be `seconds` from the start of the worker."""
@@ -75,7 +78,8 @@ class Stop:
         ----------
         last_resort : callable
             Called on another thread if the block inside hasn't ended :data:`GRACE_S` later, because
-            something in it hangs: it must end the process.
+            something in it hangs: it must end the process. :data:`END_S` after the signal the process
+            ends, whatever it does.
         """
         if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
             yield
@@ -85,16 +89,20 @@ class Stop:
             if self._asked.is_set() or self._over:
                 return
             self._asked.set()
-            self._watchdog = threading.Timer(GRACE_S, last_resort)
-            self._watchdog.daemon = True
-            self._watchdog.start()
+            self._watchdogs = (
+                threading.Timer(GRACE_S, last_resort),
+                threading.Timer(END_S, os._exit, [StoppedError.exit_code]),
+            )
+            for watchdog in self._watchdogs:
+                watchdog.daemon = True
+                watchdog.start()
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
             self._over = True
-            if self._watchdog is not None:
-                self._watchdog.cancel()
+            for watchdog in self._watchdogs:
+                watchdog.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)

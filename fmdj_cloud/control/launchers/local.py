@@ -173,9 +173,8 @@ class LocalLauncher:
 
     def _read_job(self, folder: Path) -> dict[str, Any] | None:
         job = read_json(folder / JOB)
-        if job is not None:
+        if job is not None and job["instance"] == self._instance:
             JobRequest.model_validate(job["request"])
-            _ = job["instance"], job["uid"], job["nonce"]
         return job
 
     def _make(self, folder: Path, request: JobRequest) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from fmdj_cloud.worker.svd.geometry import (
     has_full_frame,
     has_svd,
     layout_pixels,
-    region_name,
 )
 
 PICKLE_MAX_BYTES = (1 << 32) - 1
@@ -101,7 +100,7 @@ def _sizes(sizes: Sequence[Size]) -> str:
 
 
 def _name(params: SvdParams, index: int) -> str:
-    return f"ROI {index + 1} ({region_name(params, index)})"
+    return f"ROI {index} ({params.rois[index].kind.value})"
 
 
 def _check_place(params: SvdParams, index: int, sizes: Sequence[Size]) -> None:
@@ -163,8 +162,8 @@ def _check_eye(params: SvdParams, index: int) -> None:
         )
     if roi.kind is RoiKind.PUPIL and (roi.pupil_sigma is None or not roi.pupil_sigma > 0):
         raise InputError(
-            f"{name} has pupil_sigma {roi.pupil_sigma}, which must be a number above 0 (2 is usual): set it in "
-            "the GUI.",
+            f"{name} has pupil_sigma {roi.pupil_sigma}, which must be a number above 0 (the GUI's default is "
+            "2): set it in the GUI.",
             check="roi_sigma",
         )
     _check_reflectors(roi, name)

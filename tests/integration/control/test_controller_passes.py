@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,22 @@ def test_drain_beside_a_leader_waits_for_it(world, controller):
     assert (request.what, request.sentence) == ("drain", "All is settled.")
 
 
+def test_drain_beside_a_leader_is_told_that_it_stands_still(world, monkeypatch):
+    monkeypatch.setattr("fmdj_cloud.control.loop._STANDSTILL_S", 0.2)
+    broken = world.settings.pipelines[0].model_copy(update={"name": "broken", "behavior_schema": "nowhere"})
+    leader = world.controller(world.settings.model_copy(update={"pipelines": (broken, *world.settings.pipelines)}))
+    leader.run_pass()
+    world.forget_leader = lambda: None
+    beside = world.controller()
+    with ThreadPoolExecutor(1) as pool:
+        drained = pool.submit(beside.drain, 30)
+        while not drained.done():
+            assert leader.run_pass().leading
+    assert not drained.result()
+    (request,) = world.ledger.requests("done")
+    assert request.sentence.startswith("Not all can be settled: Pipeline broken")
+
+
 def test_drain_beside_a_leader_that_does_not_answer_gives_up(world, controller):
     controller.run_pass()
     world.forget_leader = lambda: None
@@ -137,6 +154,60 @@ def test_a_run_that_was_launched_without_a_job_gets_one(world, controller, until
     assert world.ledger.attempt(world.run_of(key).run_id, 1).job_uid is None
     until(key, RunState.PUBLISHED, by=world.controller())
     assert [a.outcome for a in world.ledger.attempts(world.run_of(key).run_id)] == ["published"]
+
+
+def _spec_is_written(world, key):
+    run = world.run_of(key)
+    attempt = world.ledger.attempt(run.run_id, run.attempt)
+    data = world.store.get_bytes(f"{attempt.folder}/spec.json", max_bytes=1 << 20)
+    return hashlib.sha256(data).hexdigest() == attempt.spec_sha256
+
+
+@pytest.fixture
+def launched_without_spec(world, monkeypatch):
+    """A task whose controller died between the ledger's launch and its spec."""
+    key, controller = world.insert_task(), world.controller()
+
+    def die(uri, data):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(world.store, "put_bytes", die)
+        with pytest.raises(KeyboardInterrupt):
+            controller.run_pass()
+    assert world.run_of(key).state is RunState.LAUNCHED
+    return key
+
+
+def test_a_spec_that_was_not_written_is_written_by_the_next(world, until, launched_without_spec):
+    run = until(launched_without_spec, RunState.PUBLISHED, by=world.controller())
+    assert run.attempt == 1
+    assert _spec_is_written(world, launched_without_spec)
+
+
+def test_a_spec_that_nobody_can_write_any_more_ends_its_attempt(world, until, launched_without_spec):
+    """A check was accepted in between: the bytes that were launched can't be made again."""
+    world.ledger.accept(world.lab.tasks.get(launched_without_spec), ["view_frames"], "somebody")
+    run = until(launched_without_spec, RunState.PUBLISHED, by=world.controller())
+    assert [attempt.outcome for attempt in world.ledger.attempts(run.run_id)] == ["disrupted", "published"]
+    assert _spec_is_written(world, launched_without_spec)
+
+
+def test_a_leader_that_lost_does_not_write_over_a_spec(world, controller, until, monkeypatch):
+    """While it is about to write one, another controller leads, and a check is accepted."""
+    world.workers.behave("wait")
+    key = world.insert_task()
+    put_bytes = world.store.put_bytes
+
+    def lose(uri, data):
+        monkeypatch.undo()
+        world.ledger.accept(world.lab.tasks.get(key), ["view_frames"], "somebody")
+        world.pass_until(world.controller(), world.workers.starts)
+        return put_bytes(uri, data)
+
+    monkeypatch.setattr(world.store, "put_bytes", lose)
+    controller.run_pass()
+    assert _spec_is_written(world, key)
 
 
 def test_only_the_leader_acts(world, controller):
@@ -385,3 +456,14 @@ def test_a_job_of_an_unknown_run_is_left_alone_and_reported(world, controller, m
     eventually(world.workers.starts)
     assert controller.run_pass().unknown_jobs == (name,)
     assert make_launcher().observe()[0].phase is JobPhase.RUNNING
+
+
+def test_a_job_that_cannot_be_read_stops_nobody(world, controller, until, tmp_path, caplog):
+    for name, text in (("fmdj-garbled", "{"), ("fmdj-newer", '{"instance": "main", "request": {"version": 2}}')):
+        folder = tmp_path / "state" / name
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text(text.replace("main", world.settings.instance))
+    key = world.insert_task()
+    assert controller.run_pass().unknown_jobs == ("fmdj-garbled", "fmdj-newer")
+    until(key, RunState.PUBLISHED)
+    assert caplog.text.count("fmdj-garbled can't be read") == 1

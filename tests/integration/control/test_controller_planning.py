@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Kind, RunState
-from fmdj_cloud.errors import StorageError
+from fmdj_cloud.control import loop
+from fmdj_cloud.control.explain import explain
+from fmdj_cloud.control.inspect import observe_task
+from fmdj_cloud.errors import ConfigError, StorageError
 
 pytestmark = pytest.mark.integration
 
@@ -56,11 +59,14 @@ def test_an_import_waits_for_its_output(world):
     assert "There is no Facemap output for the task" in found.sentence
 
 
-def test_many_tasks_at_first_sight_are_held_until_released(world):
+def test_many_tasks_at_first_sight_are_held_until_released(world, caplog):
     keys = [world.insert_task() for _ in range(3)]
     controller = world.controller(world.with_controller(first_start_limit=2))
     assert controller.run_pass().planned == 0
-    assert controller.drain(5)
+    for _ in range(2):
+        caplog.clear()
+        assert controller.drain(5)
+        assert "Pipeline lab is held by the first-start brake" in caplog.text
     assert world.ledger.release("lab")
     assert controller.run_pass().planned == 3
     assert {world.run_of(key).pipeline for key in keys} == {"lab"}
@@ -99,11 +105,84 @@ def test_a_bug_in_planning_one_task_stops_no_other(world, monkeypatch):
     assert binding(world, good).state is BindingState.PLANNED
 
 
-def test_a_pipeline_that_cannot_be_opened_stops_no_other(world):
-    broken = world.settings.pipelines[0].model_copy(update={"name": "broken", "behavior_schema": "nowhere"})
-    settings = world.settings.model_copy(update={"pipelines": (broken, *world.settings.pipelines)})
+def test_a_task_whose_row_cannot_be_read_is_refused_until_it_is_edited(world, monkeypatch):
+    world.insert_task()
+    controller = world.controller()
+    assert controller.run_pass().planned == 1
+    (tasks,) = [lab.tasks for lab in controller._labs.values()]
+    bad, get = world.insert_task(), tasks.get
+
+    def fail(key):
+        if key == bad:
+            raise ZeroDivisionError("by chance")
+        return get(key)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tasks, "get", fail)
+        assert controller.run_pass().refused == 1
+        assert controller.drain(30)
+    told = explain(observe_task(world.lab, world.ledger, world.store, bad))
+    assert told.state == "refused"
+    assert "The task can't be read (ZeroDivisionError: by chance)" in told.why
+    world.edit_task(bad, facemap_params={"sbin": 8})
+    world.pass_until(controller, lambda: binding(world, bad).state is BindingState.PLANNED)
+
+
+def test_an_edited_task_that_was_refused_keeps_its_priority(world):
+    controller = world.controller()
+    key = world.insert_task(facemap_params={"spatial_bin": 4})
+    world.ledger.set_task_priority(world.lab.tasks.get(key), -5)
+    assert controller.run_pass().refused == 1
+    world.edit_task(key, facemap_params={"sbin": 4})
+    world.pass_until(controller, lambda: binding(world, key).state is BindingState.PLANNED)
+    assert binding(world, key).priority == world.run_of(key).priority == -5
+
+
+def test_a_refused_task_that_was_deleted_is_forgotten(world):
+    controller = world.controller()
+    key = world.insert_task(facemap_params={"spatial_bin": 4})
+    assert controller.run_pass().refused == 1
+    (world.lab.element.FacemapTask & key).delete(prompt=False)
+    world.pass_until(controller, lambda: binding(world, key) is None)
+
+
+@pytest.fixture
+def broken(world):
+    """The settings with a pipeline that can't be opened before the one that can."""
+    pipeline = world.settings.pipelines[0].model_copy(update={"name": "broken", "behavior_schema": "nowhere"})
+    return world.settings.model_copy(update={"pipelines": (pipeline, *world.settings.pipelines)})
+
+
+def test_drain_ends_if_no_pipeline_can_be_opened(world, broken):
+    nothing = broken.model_copy(update={"pipelines": broken.pipelines[:1]})
+    with pytest.raises(ConfigError, match="nowhere"):
+        world.controller(nothing).drain(30)
+
+
+def test_drain_finishes_the_pipelines_that_can_be_opened(world, broken, monkeypatch, caplog):
+    monkeypatch.setattr(loop, "_STANDSTILL_S", 0.5)
     key = world.insert_task()
-    report = world.controller(settings).run_pass()
+    assert not world.controller(broken).drain(30)
+    assert world.run_of(key).state is RunState.PUBLISHED
+    assert caplog.text.count("Pipeline broken can't be opened") == 1
+
+
+def test_drain_ends_if_one_thing_fails_for_ever(world, monkeypatch, caplog):
+    monkeypatch.setattr(loop, "_STANDSTILL_S", 0.5)
+    controller, key = world.controller(), world.insert_task()
+
+    def fail(request):
+        raise StorageError("It never works.")
+
+    monkeypatch.setattr(controller._actor._launcher, "create", fail)
+    assert not controller.drain(30)
+    assert world.run_of(key).state is RunState.LAUNCHED
+    assert caplog.text.count("It never works.") <= 2  # of the launch, of the creation
+
+
+def test_a_pipeline_that_cannot_be_opened_stops_no_other(world, broken):
+    key = world.insert_task()
+    report = world.controller(broken).run_pass()
     assert report.planned == 1
     assert "broken" in report.errors[0]
     assert world.run_of(key).pipeline == "lab"

@@ -238,6 +238,18 @@ def test_a_job_of_another_installation_is_left_alone(make_launcher, workers, sta
     mine.stop(NAME)
 
 
+def test_a_job_that_cannot_be_read_is_left_alone_and_reported(make_launcher, workers, tmp_path):
+    folder = tmp_path / "state" / NAME
+    folder.mkdir(parents=True)
+    (folder / supervisor.JOB).write_bytes(b"\xff")
+    launcher = make_launcher()
+    (job,) = launcher.observe()
+    assert (job.name, job.run_id, job.phase) == (NAME, "", JobPhase.ENDED)
+    with pytest.raises(ConfigError, match=f"{NAME}.*can't be read"):
+        launcher.create(request())
+    assert workers.starts() == []
+
+
 def test_what_runs_is_not_forgotten_and_what_ended_leaves_nothing(make_launcher, workers, started, ended, tmp_path):
     workers.behave("wait")
     launcher = make_launcher()

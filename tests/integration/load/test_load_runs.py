@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from fmdj_cloud.contracts import FailureClass, RunState, Wanted
+from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.load.results import LoadEnd
 from fmdj_cloud.pipeline.codec import decode
 from fmdj_cloud.pipeline.database import Database
@@ -144,7 +146,7 @@ def test_recording_info_that_is_there_is_never_changed(world) -> None:
     assert {name: info[name] for name in known} == known
 
 
-def test_processing_without_signals_is_kept_and_used(world) -> None:
+def test_processing_without_signals_tells_of_the_new_result(world) -> None:
     key = world.insert_task()
     row = key | {"processing_time": "2020-01-01 00:00:00", "package_version": "0.2"}
     world.lab.element.FacemapProcessing.insert1(row, allow_direct_insert=True)
@@ -155,7 +157,8 @@ def test_processing_without_signals_is_kept_and_used(world) -> None:
     assert result.end is LoadEnd.LOADED
     assert world.rows(key) == ALL_ROWS
     (processing,) = _fetch(world.lab.element.FacemapProcessing, key)
-    assert processing["package_version"] == "0.2"
+    assert processing["package_version"] == "1.0.8"
+    assert str(processing["processing_time"]) == "2026-11-01 09:05:00"
 
 
 def test_result_rows_deleted_by_the_lab_are_loaded_again(world) -> None:
@@ -345,6 +348,26 @@ def test_runs_of_a_pipeline_that_is_not_configured_are_left_alone(world) -> None
     world.settings = world.settings.model_copy(update={"pipelines": ()})
 
     assert world.loader().run_pass() == []
+
+
+def test_a_pipeline_that_cannot_be_opened_is_told_and_stops_no_other(world) -> None:
+    run = world.publish(world.insert_task())
+    broken = world.settings.pipelines[0].model_copy(update={"name": "broken", "behavior_schema": "nowhere"})
+    world.settings = world.settings.model_copy(update={"pipelines": (broken, *world.settings.pipelines)})
+    loader = world.loader()
+
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"Pipeline broken can't be opened: .*nowhere"):
+            loader.run_pass()
+
+    assert world.run(run).state is RunState.LOADED
+
+
+def test_what_was_loaded_is_logged(world, caplog: pytest.LogCaptureFixture) -> None:
+    world.publish(world.insert_task())
+    with caplog.at_level(logging.INFO, logger="fmdj_cloud.load"):
+        world.loader().run_pass()
+    assert [record.getMessage() for record in caplog.records] == ["Loaded."]
 
 
 def test_warnings_of_quality_control_are_reported_and_rows_are_loaded(world) -> None:

@@ -112,7 +112,7 @@ CASES = [
         observe(binding=binding(state=BindingState.REFUSED, sentence="bad ROI", failure_class=FailureClass.INPUT)),
         "refused",
         "bad ROI",
-        "edit the task",
+        "an edited task is planned again",
     ),
     (observe(binding=binding(state=BindingState.HELD)), "held", "Somebody holds it", "release"),
     (observe(run=run(RunState.READY)), "ready", "waits for a free slot", "by itself"),

@@ -40,19 +40,19 @@ def test_good_rois_pass_without_a_word():
 @pytest.mark.parametrize(
     ("name", "rois", "sentence"),
     [
-        ("roi_view", [motion(view=1)], r"ROI 1 \(motion SVD 1\) lies in view 1 and the recording has 1 view"),
+        ("roi_view", [motion(view=1)], r"ROI 0 \(motion SVD\) lies in view 1 and the recording has 1 view"),
         ("roi_inside", [motion(x1=161)], r"x 20 to 160, beyond view 0 of 160x120"),
-        ("roi_inside", [motion(), motion(y1=121)], r"ROI 2 \(motion SVD 2\) spans y 10 to 120"),
+        ("roi_inside", [motion(), motion(y1=121)], r"ROI 1 \(motion SVD\) spans y 10 to 120"),
         ("roi_size", [motion(y0=8, y1=12)], "is 40x4 pixels, of which 10x0 binned pixels are left"),
         ("roi_size", [motion(y0=8, y1=13, x0=8, x1=12)], "of which 1x1 binned pixels are left with sbin 4"),
-        ("roi_ellipse", [pupil(ellipse=None)], r"ROI 1 \(pupil 1\) has no ellipse"),
+        ("roi_ellipse", [pupil(ellipse=None)], r"ROI 0 \(pupil\) has no ellipse"),
         ("roi_ellipse", [pupil(ellipse=ellipse(40, 30))], "is 40x30 pixels and its ellipse 30x40"),
         ("roi_ellipse", [blink(ellipse=ellipse(30, 39))], "ellipse 39x30"),
         ("roi_saturation", [pupil(saturation=None)], "saturation None"),
         ("roi_saturation", [blink(saturation=0.0)], r"saturation 0\.0.*above 0"),
         ("roi_saturation", [blink(saturation=256.0)], r"saturation 256\.0"),
         ("roi_saturation", [pupil(saturation=float("nan"))], "saturation nan"),
-        ("roi_sigma", [pupil(pupil_sigma=None)], "pupil_sigma None"),
+        ("roi_sigma", [pupil(pupil_sigma=None)], r"pupil_sigma None, .*the GUI's default is 2\)"),
         ("roi_sigma", [pupil(pupil_sigma=0.0)], r"pupil_sigma 0\.0"),
         (
             "roi_reflector",

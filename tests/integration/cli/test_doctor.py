@@ -1,0 +1,82 @@
+"""Each thing that doctor looks at gets a verdict, and a remedy where something is wrong."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+
+from fmdj_cloud.control.finding import Verdict
+from fmdj_cloud.control.grants import Grant, Program, database_grants
+from fmdj_cloud.control.server import diagnose_server, missing_rights
+
+pytestmark = pytest.mark.integration
+
+
+def findings(site):
+    return {finding["check"]: finding for finding in site.run("doctor", "-o", "json").json}
+
+
+def test_every_thing_is_looked_at(site):
+    found = findings(site)
+    assert {"settings", "facemap", "scratch", "launcher", "database", "database version", "packet limit"} <= set(found)
+    assert {"wait_timeout", "TLS", "ledger", "pipeline lab", "grants", "videos of lab", "outputs of lab"} <= set(found)
+    assert {name for name, one in found.items() if one["verdict"] == "fail"} == set()
+    assert found["grants"]["found"] == "This user may be: controller, loader, cli."
+    assert "encrypted" in found["TLS"]["found"]
+    server = "PostgreSQL" if site.world.database.backend == "postgresql" else "M"
+    assert found["database version"]["found"].startswith(server)
+
+
+def test_what_is_wrong_has_a_remedy(site, monkeypatch):
+    monkeypatch.setenv("FMDJ_WORKER__SCRATCH_DIR", "/proc/1/nowhere")
+    answer = site.run("doctor")
+    assert answer.code == 1
+    assert "Set worker.scratch_dir to a folder" in answer.out
+
+
+def test_a_small_packet_limit_is_a_warning(site):
+    database = site.connect(site.world.settings)
+    if database.backend != "mysql":
+        found = {one.check: one for one in diagnose_server(database)}
+        assert found["packet limit"].verdict is Verdict.NOT_APPLICABLE
+        return
+    ((limit,),) = database.query("SELECT @@max_allowed_packet")
+    database.execute("SET GLOBAL max_allowed_packet = 16777216")
+    try:
+        again = site.connect(site.world.settings)
+        found = {one.check: one for one in diagnose_server(again)}
+    finally:
+        database.execute(f"SET GLOBAL max_allowed_packet = {limit}")
+    assert found["packet limit"].verdict is Verdict.WARN
+    assert "16 MiB: recordings with a pupil may have 235929 frames" in found["packet limit"].found
+
+
+def test_a_right_that_is_missing_is_named(site, monkeypatch):
+    admin, name = site.world.database, f"t{uuid.uuid4().hex[:10]}"
+    mysql = admin.backend == "mysql"
+    admin.execute(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'x'" if mysql else f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+    statements = site.run("grants", "loader", "--user", name, "-o", "json").json["loader"]["sql"]
+    signal = site.world.lab.element.FacialSignal
+    try:
+        for statement in statements:
+            mine = re.search(rf"{signal.table_name}[`\"]", statement) is not None
+            admin.execute(statement.replace("SELECT, INSERT", "SELECT") if mine else statement)
+        monkeypatch.setenv("FMDJ_DATABASE__USER", name)
+        monkeypatch.setenv("FMDJ_DATABASE__PASSWORD", "x")
+        grants = findings(site)["grants"]
+    finally:
+        admin.execute(f"DROP USER '{name}'@'%'" if mysql else f"DROP OWNED BY {name}")
+        if not mysql:
+            admin.execute(f"DROP ROLE {name}")
+    assert grants["verdict"] == "fail", grants
+    assert f"For loader it lacks INSERT on {signal.database}.{signal.table_name}." in grants["found"]
+
+
+def test_rights_on_a_whole_schema_count(site):
+    database = site.world.database
+    assert missing_rights(database, database_grants(Program.LOADER, database, [site.world.lab])) == []
+    if database.backend == "mysql":
+        nowhere = Grant(schema_name="nowhere", table="t", rights=("SELECT",))
+        assert missing_rights(database, [nowhere]) == []  # this user's rights are on everything
