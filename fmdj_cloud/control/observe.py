@@ -88,7 +88,7 @@ class Observer:
         rotated = self._next_in_rotation(recheck)
         for run_id in rotated - runs.keys():
             run = self._ledger.run(run_id)
-            if run is not None and run.state in _UNFINISHED:
+            if run is not None and run.state in _UNFINISHED and run.pipeline in labs:
                 runs[run_id] = run
         # Jobs after runs: what the ledger calls launched is then seen if it exists, and what is seen beside it is
         # looked up afterwards

@@ -367,7 +367,7 @@ def test_what_was_loaded_is_logged(world, caplog: pytest.LogCaptureFixture) -> N
     world.publish(world.insert_task())
     with caplog.at_level(logging.INFO, logger="fmdj_cloud.load"):
         world.loader().run_pass()
-    assert [record.getMessage() for record in caplog.records] == ["Loaded."]
+    assert caplog.messages[-1] == "Loaded."
 
 
 def test_warnings_of_quality_control_are_reported_and_rows_are_loaded(world) -> None:

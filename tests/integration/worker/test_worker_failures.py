@@ -140,11 +140,18 @@ def test_a_spec_that_isnt_the_one_launched_is_refused(bench, uploaded):
     assert ran.published() == []
 
 
-@pytest.mark.parametrize("kind", [Kind.POSE, Kind.IMPORT])
-def test_kinds_that_this_worker_cant_do_are_a_configuration_error(bench, uploaded, kind):
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Kind.POSE, "can't do pose runs"),
+        (Kind.SVD, "can't do svd runs"),
+        (Kind.IMPORT, "names 0 files to import"),
+    ],
+)
+def test_specs_that_this_worker_cant_do_are_a_configuration_error(bench, uploaded, kind, sentence):
     ran = bench.run(bench.spec(uploaded, None, kind=kind))
     assert_failed(ran, 20, "config")
-    assert f"can't do {kind.value} runs" in ran.message.sentence
+    assert sentence in ran.message.sentence
 
 
 def test_a_nonce_that_cant_name_a_folder_is_a_configuration_error(tmp_path):
