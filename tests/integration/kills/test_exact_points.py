@@ -14,7 +14,7 @@ from tests.support.kills.world import World, eventually
 pytestmark = pytest.mark.integration
 
 CONTROLLER = (
-    "PUT /{bucket}/processed",  # the spec, before the run is launched
+    "PUT /{bucket}/processed",  # the spec, after the run is launched
     "statement COMMIT",  # of whatever comes first
     "os.rename {jobs}/.new-",  # a Job's folder, before it appears
     "subprocess.Popen",  # its supervisor, after it has
