@@ -1,0 +1,91 @@
+"""The frozen models that pass between parts. Nothing else does.
+
+All times are naive UTC :class:`datetime.datetime`, as the databases keep them, or seconds since the
+epoch where a field's name ends in ``_epoch_s``. Sizes are bytes unless a unit is in the name.
+"""
+
+from __future__ import annotations
+
+from fmdj_cloud.contracts.base import Frozen
+from fmdj_cloud.contracts.jobs import JobObservation, JobPhase, JobRequest
+from fmdj_cloud.contracts.ledger import (
+    Acceptance,
+    AttemptRecord,
+    BindingRecord,
+    PipelineRecord,
+    RequestRecord,
+    RunRecord,
+)
+from fmdj_cloud.contracts.outputs import (
+    Manifest,
+    ManifestFile,
+    Outcome,
+    Progress,
+    SignalOrigin,
+    TerminationMessage,
+    ViewFrames,
+)
+from fmdj_cloud.contracts.rois import BitMask, Reflector, Roi, RoiKind
+from fmdj_cloud.contracts.spec import Estimate, Limits, PoseParams, RunPlan, RunSpec, SvdParams, VideoRef
+from fmdj_cloud.contracts.tasks import RecordingInfo, TaskRecord
+from fmdj_cloud.contracts.words import (
+    ACCEPTABLE_CHECKS,
+    FINISHED_STATES,
+    MANIFEST_VERSION,
+    POPULATE,
+    RESULT_VERSION,
+    SPEC_VERSION,
+    BindingState,
+    Engine,
+    FailureClass,
+    Kind,
+    Origin,
+    RunState,
+    Wanted,
+)
+
+__all__ = [
+    "ACCEPTABLE_CHECKS",
+    "FINISHED_STATES",
+    "MANIFEST_VERSION",
+    "POPULATE",
+    "RESULT_VERSION",
+    "SPEC_VERSION",
+    "Acceptance",
+    "AttemptRecord",
+    "BindingRecord",
+    "BindingState",
+    "BitMask",
+    "Engine",
+    "Estimate",
+    "FailureClass",
+    "Frozen",
+    "JobObservation",
+    "JobPhase",
+    "JobRequest",
+    "Kind",
+    "Limits",
+    "Manifest",
+    "ManifestFile",
+    "Origin",
+    "Outcome",
+    "PipelineRecord",
+    "PoseParams",
+    "Progress",
+    "RecordingInfo",
+    "Reflector",
+    "RequestRecord",
+    "Roi",
+    "RoiKind",
+    "RunPlan",
+    "RunRecord",
+    "RunSpec",
+    "RunState",
+    "SignalOrigin",
+    "SvdParams",
+    "TaskRecord",
+    "TerminationMessage",
+    "VideoRef",
+    "ViewFrames",
+    "Wanted",
+]

@@ -1,0 +1,114 @@
+"""Rows of the ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from fmdj_cloud.contracts.base import Frozen
+from fmdj_cloud.contracts.spec import Estimate, Limits
+from fmdj_cloud.contracts.words import BindingState, Engine, FailureClass, Kind, RunState, Wanted
+
+
+class BindingRecord(Frozen):
+    """A row of a pipeline's binding table."""
+
+    pipeline: str
+    kind: Kind
+    key: dict[str, Any]
+    task_digest: str
+    state: BindingState
+    since: dt.datetime
+    next_look: dt.datetime | None
+    failure_class: FailureClass | None
+    sentence: str
+    priority: int
+    wanted: Wanted
+    param_digest: str
+    changed: int
+    run_id: str | None
+
+
+class Acceptance(Frozen):
+    """A check that a person has overridden for one task, until the task is edited."""
+
+    task_digest: str
+    check: str
+    param_digest: str
+    """Of the task as it was then."""
+    accepted_by: str
+    accepted: dt.datetime
+
+
+class RunRecord(Frozen):
+    """A row of the ledger's Run table."""
+
+    run_id: str
+    kind: Kind
+    pipeline: str
+    task: str
+    task_digest: str
+    content_digest: str
+    param_digest: str
+    state: RunState
+    wanted: Wanted
+    attempt: int
+    priority: int
+    output_dir: str
+    """URI of the run's folder: ``<processed root>/<output dir>/<run_id>``."""
+    manifest_sha256: str | None
+    failure_class: FailureClass | None
+    sentence: str
+    not_before: dt.datetime | None
+    """When the next attempt may start (backoff)."""
+    failures: dict[str, int]
+    """Failed attempts so far, by class."""
+    estimate: Estimate
+    created: dt.datetime
+    updated: dt.datetime
+
+
+class AttemptRecord(Frozen):
+    """A row of the ledger's Run.Attempt table with its Job (stage ``all``)."""
+
+    run_id: str
+    attempt: int
+    folder: str
+    """URI of the attempt folder."""
+    spec_sha256: str
+    launcher: str
+    job_name: str
+    job_uid: str | None
+    """None until the launcher has confirmed that the Job exists."""
+    started: dt.datetime
+    finished: dt.datetime | None
+    outcome: str | None
+    """``published``, a failure class, or the state that ended it (``cancelled`` ...)."""
+    sentence: str
+    evidence: dict[str, str]
+    limits: Limits
+
+
+class PipelineRecord(Frozen):
+    """A row of the ledger's Pipeline table."""
+
+    name: str
+    first_seen: dt.datetime
+    brake: bool
+    """Whether the first-start brake holds all tasks until ``fmdj release``."""
+    engine: Engine
+    basis: str
+
+
+class RequestRecord(Frozen):
+    """A row of the ledger's Request table: what people ask a running controller for."""
+
+    request_id: str
+    what: str
+    asked_by: str
+    state: str
+    """``open`` or ``done``."""
+    sentence: str
+    """The answer."""
+    created: dt.datetime
+    updated: dt.datetime
