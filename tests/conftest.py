@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ _prefixes = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """No test is steered by settings that happen to be in the developer's environment."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(("FMDJ_", "DJ_", "AWS_")) and not name.startswith("FMDJ_TEST_"):
             del os.environ[name]
