@@ -40,10 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test without a marker is a unit test; cluster tests need a cluster; files share what they start."""
+    """A test without a marker is a unit test; cluster tests need a cluster."""
     for item in items:
-        if item.get_closest_marker("integration") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if not any(item.get_closest_marker(kind) for kind in KINDS):
             item.add_marker("unit")
         if item.get_closest_marker("cluster") and not os.environ.get("KUBECONFIG"):

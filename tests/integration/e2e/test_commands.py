@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.e2e.demo_world import Demo, fmdj
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.integration
 
 
 def test_status_counts_and_lists_runs(demo: Demo) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fmdj_cloud.demo.scenarios import SCENARIOS
 from tests.integration.e2e.demo_world import Demo
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.integration
 
 
 def rows(table: Any, key: dict[str, Any]) -> list[dict[str, Any]]:

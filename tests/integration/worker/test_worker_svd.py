@@ -55,7 +55,9 @@ def gray(recording, view: int) -> np.ndarray:
 
 def test_everything_published_is_named_with_size_and_digest(face_run):
     manifest = face_run.manifest
-    assert face_run.published() == sorted([*(f.path for f in manifest.files), "manifest.json", "pod-1/progress.json"])
+    assert face_run.published() == sorted(
+        [*(f.path for f in manifest.files), "manifest.json", "pod-1/manifest.json", "pod-1/progress.json"]
+    )
     roles = {f.path.removeprefix("pod-1/"): f.role for f in manifest.files}
     assert roles == {
         "signals.h5": "signals",
