@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -139,8 +138,12 @@ def test_populates_that_start_together_compute_a_task_once(world, eventually):
     world.workers.behave("wait")
     key = world.insert_task()
     children = [world.fork(lambda: world.element.FacemapProcessing.populate(key)) for _ in range(3)]
-    eventually(world.workers.starts)
-    time.sleep(0.5)
+
+    def two_have_given_up():
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return sum(os.waitid(os.P_PID, pid, how) is not None for pid in children) == 2
+
+    eventually(two_have_given_up)
     world.workers.release()
     assert sorted(world.wait_for(pid) for pid in children) == [0, 1, 1]
     assert len(world.workers.starts()) == 1
