@@ -7,8 +7,8 @@ import itertools
 import os
 import signal
 import uuid
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -23,6 +23,8 @@ KINDS = ("unit", "integration", "cluster", "long")
 MYSQL_URL = "FMDJ_TEST_MYSQL_URL"
 DATABASES = ("postgres", "mariadb", *(["mysql"] if os.environ.get(MYSQL_URL) else ()))
 _prefixes = itertools.count(1)
+T = TypeVar("T")
+OncePerServer = Callable[[str, "DatabaseSettings", Callable[[], contextlib.AbstractContextManager[T]]], T]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -135,6 +137,21 @@ def database_server(request: pytest.FixtureRequest) -> DatabaseSettings:
     """Every kind of database server that is at hand, started when the first test needs it."""
     settings: DatabaseSettings = request.getfixturevalue(f"{request.param}_settings")
     return settings
+
+
+@pytest.fixture(scope="session")
+def once_per_server() -> Iterator[OncePerServer[Any]]:
+    """Makes a thing once for every server; pytest alone makes it again whenever tests of several servers alternate."""
+    made: dict[Any, Any] = {}
+    with contextlib.ExitStack() as stack:
+
+        def once(name: str, server: DatabaseSettings, make: Callable[[], Any]) -> Any:
+            key = (name, server.host, server.port)
+            if key not in made:
+                made[key] = stack.enter_context(make())
+            return made[key]
+
+        yield once
 
 
 @pytest.fixture(scope="session")

@@ -158,16 +158,24 @@ def run_fmdj(
 
 @pytest.fixture(scope="session")
 def shared_world(
-    database_server: DatabaseSettings, s3_settings: S3Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+    database_server: DatabaseSettings,
+    s3_settings: S3Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+    once_per_server: Callable[..., World],
+) -> World:
     """Declared once: a declaration takes as long as a test."""
     database = database_server.model_copy(update={"prefix": f"{database_server.prefix}cli_"})
-    bucket = f"s3://cli-{uuid.uuid4().hex}"
-    client = make_client(s3_settings)
-    client.create_bucket(Bucket=bucket.removeprefix("s3://"))
-    client.close()
-    with kill_world(database, s3_settings, bucket, tmp_path_factory.mktemp("cli")) as world:
-        yield world
+
+    @contextlib.contextmanager
+    def make() -> Iterator[World]:
+        bucket = f"s3://cli-{uuid.uuid4().hex}"
+        client = make_client(s3_settings)
+        client.create_bucket(Bucket=bucket.removeprefix("s3://"))
+        client.close()
+        with kill_world(database, s3_settings, bucket, tmp_path_factory.mktemp("cli")) as world:
+            yield world
+
+    return once_per_server("cli", database, make)
 
 
 @pytest.fixture

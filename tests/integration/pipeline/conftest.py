@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import types
 from collections.abc import Callable, Iterator
@@ -168,12 +169,17 @@ def _make_world(settings: DatabaseSettings, key: str) -> World:
 
 
 @pytest.fixture(scope="session")
-def shared_world(database_server: DatabaseSettings) -> Iterator[World]:
+def shared_world(database_server: DatabaseSettings, once_per_server: Callable[..., World]) -> World:
     """Declared once: a declaration takes as long as ten tests."""
-    prefix = f"{database_server.prefix}shared_"
-    made = _make_world(database_server.model_copy(update={"prefix": prefix}), SUBJECT_KEY)
-    yield made
-    made.database.close()
+    settings = database_server.model_copy(update={"prefix": f"{database_server.prefix}shared_"})
+
+    @contextlib.contextmanager
+    def make() -> Iterator[World]:
+        made = _make_world(settings, SUBJECT_KEY)
+        yield made
+        made.database.close()
+
+    return once_per_server("pipeline", settings, make)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -228,10 +229,22 @@ def shared_world(
     store: Store,
     populate_bucket: str,
     tmp_path_factory: pytest.TempPathFactory,
+    once_per_server: Callable[..., World],
+) -> World:
+    """Declared once: a declaration takes as long as a test."""
+    settings = database_server.model_copy(update={"prefix": f"{database_server.prefix}populate_"})
+
+    def make() -> contextlib.AbstractContextManager[World]:
+        folder = tmp_path_factory.mktemp("populate")
+        return _populate_world(settings, s3_settings, store, f"{populate_bucket}/{folder.name}", folder)
+
+    return once_per_server("populate", settings, make)
+
+
+@contextlib.contextmanager
+def _populate_world(
+    database_settings: DatabaseSettings, s3_settings: S3Settings, store: Store, bucket: str, folder: Path
 ) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("populate")
-    database_settings = database_server.model_copy(update={"prefix": f"{database_server.prefix}populate_"})
-    bucket = f"{populate_bucket}/{database_server.backend}"
     pipeline = PipelineSettings(
         name=PIPELINE,
         behavior_schema=f"{database_settings.prefix}facemap",
@@ -259,11 +272,9 @@ def shared_world(
     (workers.folder / "manifest.json").write_text(builders.manifest().model_dump_json())
     database = Database(database_settings)
     linked = declare_lab(database, f"{database_settings.prefix}lab")
-    # pytest makes this again when tests of several servers alternate
-    session = {"subject": "m1", "session_id": 1, "session_datetime": "2026-01-31 09:00:00"}
-    linked.Subject.insert1({"subject": "m1"}, skip_duplicates=True)
-    linked.Session.insert1(session, skip_duplicates=True)
-    linked.Device.insert1({"device": "camera"}, skip_duplicates=True)
+    linked.Subject.insert1({"subject": "m1"})
+    linked.Session.insert1({"subject": "m1", "session_id": 1, "session_datetime": "2026-01-31 09:00:00"})
+    linked.Device.insert1({"device": "camera"})
     environment = {**os.environ, "TINY_WORKER": str(workers.folder)}
     runner = PopulateRunner(settings, pipeline, database, worker_command=TINY, environment=environment)
     element = declare_element(database, pipeline.behavior_schema, linking_module=linked, runner=runner)
