@@ -37,7 +37,8 @@ lint: $(VENV)/.dev ## Lint, format, types, import rules
 
 test: lint ## Everything that CI runs
 	@tests/install_mariadb.sh
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=25 -m "not long" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=25 -m "not long" \
+	  --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## Unit tests only
 	$(BIN)/pytest -m unit -q $(PYTEST_ARGS)
