@@ -12,7 +12,9 @@ Specification
 - *Content digest*: SHA-256 of (result version, kind, engine, videos by URI, size and ETag or
   version, model sha256, canonical parameters, and imported files, likewise, where there are any).
 - *Run id*: ``<kind>-<16 hex>`` of both digests: a valid Kubernetes label and Job name part.
-- *Job name*: ``fmdj-<run id>-a<attempt>``, at most 63 - 6 characters (Pods get a suffix).
+- *Job name*: ``<instance>-<run id>-a<attempt>``, at most 63 - 6 characters (Pods get a suffix), so that releases of
+  one namespace that compute the same never meet. An instance of more than 20 characters is shortened to its first 13
+  and 6 hex digits of its SHA-256.
 - *Attempt folder*: ``<run folder>/a<attempt>``; one folder per pod in it, named by a *nonce*:
   lower-case letters, digits and dashes, at most 36 characters (a pod's UID is one).
 
@@ -38,6 +40,7 @@ NONCE_MAX = 36
 """Length of the longest nonce (a pod UID)."""
 ATTEMPT_MAX = 999
 """Attempts that one run can have: room for its number is planned in ``facemap_output_dir``."""
+_INSTANCE_MAX = 20
 _NONCE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,34}[a-z0-9])?")
 
 
@@ -214,9 +217,20 @@ def run_id(kind: Kind, task: str, content: str) -> str:
     return f"{kind.value}-{sha256_text(_json([task, content]))[:16]}"
 
 
-def job_name(run: str, attempt: int) -> str:
-    """Return the deterministic name of an attempt's Kubernetes Job."""
-    return f"fmdj-{run}-a{attempt}"
+def job_name(run: str, attempt: int, instance: str) -> str:
+    """Return the deterministic name of an attempt's Job.
+
+    Parameters
+    ----------
+    run : str
+        A run id.
+    attempt : int
+    instance : str
+        Name of the installation.
+    """
+    if len(instance) > _INSTANCE_MAX:
+        instance = f"{instance[:13].rstrip('-')}-{sha256_text(instance)[:6]}"
+    return f"{instance}-{run}-a{attempt}"
 
 
 def attempt_folder(run_folder: str, attempt: int) -> str:

@@ -20,10 +20,17 @@ class JobRequest(Frozen):
     spec_uri: str
     spec_sha256: str
     limits: Limits
+    pipeline: str = ""
+    task: str = ""
+    """Canonical key of the task, for people who look at the Job."""
+    profile: str = ""
+    """Name of a profile, empty for the kind's own."""
+    disruptions: int = 0
+    """How often attempts of this run were disrupted before: the last ones avoid spot nodes."""
 
 
 class JobPhase(enum.StrEnum):
-    """Where a Job is in its life."""
+    """Where a Job is in its life; a Job that exists and hasn't ended counts as running, also while it is queued."""
 
     RUNNING = "running"
     ENDED = "ended"
@@ -44,3 +51,11 @@ class JobObservation(Frozen):
     """Pod folders of this Job, newest last."""
     log: str = ""
     """Where its log lies, for people."""
+    waiting: str = ""
+    """Why it doesn't compute yet though it exists (queued, no free node, image being pulled), in a lab's words."""
+    node: str = ""
+    """Machine that its newest pod is or was on."""
+    give_up: Outcome | None = None
+    """Why a Job that is still there will never succeed: it is stopped, and its run ends with this once it is over."""
+    leaked: bool = False
+    """Whether it counts as over although its pod may still run on a machine that nobody reaches."""

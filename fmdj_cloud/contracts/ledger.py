@@ -64,6 +64,8 @@ class RunRecord(Frozen):
     failures: dict[str, int]
     """Failed attempts so far, by class."""
     estimate: Estimate
+    profile: str = ""
+    """Name of the profile that was asked for, empty for the kind's own."""
     created: dt.datetime
     updated: dt.datetime
 

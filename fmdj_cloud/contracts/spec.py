@@ -86,6 +86,8 @@ class RunPlan(Frozen):
     estimate: Estimate
     notes: tuple[str, ...] = ()
     """What a person should know, such as parameters that disagree."""
+    profile: str = ""
+    """Name of the profile that was asked for, empty for the kind's own."""
 
 
 class RunSpec(Frozen):

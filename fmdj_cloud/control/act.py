@@ -149,7 +149,7 @@ class Actor:
             folder=spec.attempt_uri,
             spec_sha256=sha256,
             launcher=self._launcher.name,
-            job_name=names.job_name(run.run_id, run.attempt),
+            job_name=names.job_name(run.run_id, run.attempt, self._settings.instance),
             limits=limits,
             epoch=epoch,
         )

@@ -203,7 +203,7 @@ def _write(
         for one in found:
             if not ledger.renew(holder, epoch, _LEASE_S):
                 raise LostRaceError("A controller has taken the lead meanwhile: stop it, and recover once more.")
-            attempts = [_attempt(trace, one.run, launcher) for trace in one.trace.attempts]
+            attempts = [_attempt(trace, one.run, launcher, settings.instance) for trace in one.trace.attempts]
             ledger.restore(one.task, one.run, one.plan, attempts, epoch=epoch)
             if one.trace.newest.spec.accept:
                 ledger.accept(one.task, one.trace.newest.spec.accept, _BY)
@@ -218,7 +218,7 @@ def _write(
         ledger.resign(holder, epoch)
 
 
-def _attempt(trace: AttemptTrace, run: RunRecord, launcher: str) -> AttemptRecord:
+def _attempt(trace: AttemptTrace, run: RunRecord, launcher: str, instance: str) -> AttemptRecord:
     spec = trace.spec
     current = run.state is RunState.LAUNCHED and spec.attempt == run.attempt
     published = trace.manifest is not None
@@ -228,7 +228,7 @@ def _attempt(trace: AttemptTrace, run: RunRecord, launcher: str) -> AttemptRecor
         folder=spec.attempt_uri,
         spec_sha256=trace.spec_sha256,
         launcher=launcher,
-        job_name=names.job_name(spec.run_id, spec.attempt),
+        job_name=names.job_name(spec.run_id, spec.attempt, instance),
         job_uid=trace.job.uid if trace.job is not None else None,
         started=trace.written,
         finished=None if current else trace.manifest[0].finished if trace.manifest is not None else trace.written,

@@ -87,14 +87,14 @@ def read_traces(
     StorageError
         If the store can't be asked.
     """
-    by_name = {job.name: job for job in jobs}
+    by_attempt = {(job.run_id, job.attempt): job for job in jobs}
     found: dict[str, list[AttemptTrace]] = {}
     for info in store.list(f"{processed_root.rstrip('/')}/"):
         match = _SPEC.fullmatch(info.uri)
         trace = _read_attempt(store, info.uri, info.modified) if match else None
         if trace is None or match is None or not _belongs(trace.spec, match, pipeline):
             continue
-        job = by_name.get(names.job_name(trace.spec.run_id, trace.spec.attempt))
+        job = by_attempt.get((trace.spec.run_id, trace.spec.attempt))
         if job is not None and job.spec_sha256 == trace.spec_sha256:
             trace = replace(trace, job=job)
         found.setdefault(trace.spec.run_id, []).append(trace)

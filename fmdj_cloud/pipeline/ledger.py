@@ -193,6 +193,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
             "sentence": "",
             "failures": "{}",
             "estimate": plan.estimate.model_dump_json(),
+            "profile": plan.profile,
             "plan": plan.model_dump_json().encode(),
         }
         if not self.database.insert_new(self._run, row, ["run_id"], clock=("created", "updated")):
@@ -215,6 +216,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
                 "failures": "{}",
                 "output_dir": output_dir_uri,
                 "estimate": plan.estimate.model_dump_json(),
+                "profile": plan.profile,
             }
         also = ("plan = %s", (plan.model_dump_json().encode(),)) if not reload else ("", ())
         if not self._change(found.run_id, {found.state}, found.attempt, sets, epoch=None, also=also):

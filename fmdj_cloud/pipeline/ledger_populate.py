@@ -127,7 +127,7 @@ class PopulateLedger(Ledger):
                 folder=made.folder,
                 spec_sha256=made.spec_sha256,
                 launcher=POPULATE,
-                job_name=job_name(run_id, run.attempt),
+                job_name=job_name(run_id, run.attempt, POPULATE),
                 limits=made.limits,
                 epoch=None,
             )

@@ -26,7 +26,8 @@ from fmdj_cloud.pipeline.ledger_tables import EVIDENCE_MAX, SENTENCE_MAX
 
 RUN_COLUMNS = (
     "run_id, kind, pipeline, task, task_digest, content_digest, param_digest, state, wanted, attempt, priority, "
-    "output_dir, manifest_sha256, failure_class, sentence, not_before, failures, estimate, created, updated"
+    "output_dir, manifest_sha256, failure_class, sentence, not_before, failures, estimate, profile, created, "
+    "updated"
 )
 ATTEMPT_COLUMNS = (
     "a.run_id, a.attempt, a.folder, a.spec_sha256, j.launcher, j.job_name, j.job_uid, a.started, a.finished, "

@@ -80,6 +80,7 @@ sentence           : varchar(2000)
 not_before=null    : datetime(6)
 failures           : varchar(1000)  # JSON: failed attempts by class
 estimate           : varchar(1000)  # JSON
+profile            : varchar(32)    # asked for by name; empty is the kind's own
 plan               : bytes          # JSON
 created            : datetime(6)
 updated            : datetime(6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fmdj_cloud.contracts import JobObservation, JobRequest
+from fmdj_cloud.contracts import JobObservation, JobRequest, Outcome
 from fmdj_cloud.errors import FmdjError
 
 
@@ -44,8 +44,25 @@ class Launcher(Protocol):
         """Return all our Jobs. One that isn't among them doesn't exist."""
         ...
 
-    def stop(self, name: str) -> None:
-        """Begin to stop a Job; it is over when :meth:`observe` shows it ended or not at all. Idempotent."""
+    def is_gone(self, name: str) -> bool:
+        """Ask whether a Job that :meth:`observe` doesn't show really doesn't exist: what it shows may be late.
+
+        Raises
+        ------
+        LaunchError
+            If that can't be known now.
+        """
+        ...
+
+    def stop(self, name: str, why: Outcome | None = None) -> None:
+        """Begin to stop a Job; it is over when :meth:`observe` shows it ended or not at all. Idempotent.
+
+        Parameters
+        ----------
+        name : str
+        why : Outcome, optional
+            Why it is given up, as its observation said: how it is observed to have ended once it is over.
+        """
         ...
 
     def forget(self, name: str) -> None:

@@ -123,8 +123,12 @@ class LocalLauncher:
             observations = [self._try_to_observe(folder) for folder in folders]
         return tuple(observation for observation in observations if observation is not None)
 
-    def stop(self, name: str) -> None:
-        """See :meth:`Launcher.stop`."""
+    def is_gone(self, name: str) -> bool:
+        """See :meth:`Launcher.is_gone`. What is observed here is never late."""
+        return not (self._root / name / STARTED).exists()
+
+    def stop(self, name: str, why: Outcome | None = None) -> None:
+        """See :meth:`Launcher.stop`. No process of this machine is ever given up while it runs."""
         folder = self._root / name
         started = read_json(folder / STARTED)
         if started is None:

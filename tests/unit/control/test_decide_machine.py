@@ -80,7 +80,7 @@ class World:
         if run.state not in states or run.attempt != at or (epoch is not None and epoch != self.epoch):
             return False
         if run.state is RunState.LAUNCHED and sets.get("state", run.state) is not RunState.LAUNCHED:
-            job = self.jobs.get(job_name(run_id, at))
+            job = self.jobs.get(job_name(run_id, at, "fmdj"))
             assert job is None or job.phase is JobPhase.ENDED, f"attempt {at} ends while its Job runs"
         self.runs[run_id] = run.model_copy(update=sets)
         return True
@@ -142,7 +142,7 @@ class World:
     # the launcher
 
     def create(self, run_id: str, attempt: int, *, zombie: bool = False) -> str:
-        name = job_name(run_id, attempt)
+        name = job_name(run_id, attempt, "fmdj")
         if name not in self.jobs:
             others = [j for j in self.running(run_id) if j.name not in self.by_zombies]
             assert zombie or not others, f"{run_id} would run twice: {others}"
@@ -188,7 +188,7 @@ class World:
         for run in self.runs.values():
             view = RunView(run)
             if run.state is RunState.LAUNCHED:
-                job = self.jobs.get(job_name(run.run_id, run.attempt))
+                job = self.jobs.get(job_name(run.run_id, run.attempt, "fmdj"))
                 view = RunView(run, self.attempts[run.run_id, run.attempt], job, changed=self.tasks[run.task].changed)
                 if needs_manifest(view) and self.store_up:
                     found = (run.run_id, run.attempt) in self.manifests
@@ -251,7 +251,7 @@ class World:
         if not self.change(run.run_id, {RunState.READY}, action.attempt, epoch, state=RunState.LAUNCHED):
             return False
         assert (run.run_id, action.attempt) not in self.attempts, "an attempt was launched twice"
-        name = job_name(run.run_id, action.attempt)
+        name = job_name(run.run_id, action.attempt, "fmdj")
         self.attempts[run.run_id, action.attempt] = AttemptRecord(
             run_id=run.run_id,
             attempt=action.attempt,

@@ -161,7 +161,7 @@ def test_parts_of_a_digest_do_not_run_together() -> None:
 def test_run_ids_and_job_names_fit_kubernetes(kind: Kind, task: str, content: str, attempt: int) -> None:
     run = run_id(kind, task, content)
     assert re.fullmatch(rf"{kind.value}-[0-9a-f]{{16}}", run)
-    name = job_name(run, attempt)
+    name = job_name(run, attempt, "fmdj")
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name)
     assert len(name) <= 63 - 6
     assert Kind(run.rpartition("-")[0]) is kind

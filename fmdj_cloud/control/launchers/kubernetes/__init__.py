@@ -1,0 +1,1 @@
+"""The Kubernetes launcher: one Job, one pod, for every attempt."""

@@ -1,0 +1,52 @@
+"""Worker, loader and logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fmdj_cloud.settings.base import Section
+
+
+class WorkerSettings(Section):
+    """The worker."""
+
+    scratch_dir: Path | None = Field(None, description="Scratch disk; empty is the temporary directory.")
+    threads: Annotated[int, Field(ge=1)] = Field(
+        1, description="BLAS and numba threads: results depend on it in the 4th digit, so it is pinned and recorded."
+    )
+    max_missing_frames: Annotated[int, Field(ge=0)] = Field(
+        2, description="Frames a header may claim beyond the decodable ones; cameras stopped by hand lose one or two."
+    )
+    max_view_mismatch_frames: Annotated[int, Field(ge=0)] = Field(
+        0, description="Frames by which simultaneous views may differ: none, since a shift would go unseen."
+    )
+    allow_unknown_facemap: bool = Field(False, description="Run a Facemap version whose faults aren't known.")
+    progress_s: Annotated[float, Field(gt=0)] = Field(15, description="Between writes of progress.json, seconds.")
+    log_upload_s: Annotated[float, Field(gt=0)] = Field(60, description="Between uploads of run.log, seconds.")
+
+
+class LoadSettings(Section):
+    """The loader and its quality checks."""
+
+    interval_s: Annotated[float, Field(gt=0)] = Field(5, description="Pause between looks, seconds.")
+    workdir: Path | None = Field(None, description="Where signals.h5 is kept while it is read; empty is temporary.")
+    slice_mib: Annotated[int, Field(ge=1)] = Field(32, description="Rows are built and sent in slices of so many MiB.")
+    min_variance: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="A motion or pupil trace whose variance isn't above this is flat."
+    )
+    max_tail_zeros: Annotated[int, Field(ge=0)] = Field(
+        30, description="Zeros at a motion trace's end: more means the video ended before its header said (F7)."
+    )
+    max_nan_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="Frames of a pupil trace that may be NaN (closed eye); other traces have none."
+    )
+
+
+class LogSettings(Section):
+    """Logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level written.")
+    format: Literal["text", "json"] = Field("text", description="One event per line, for people or for machines.")
