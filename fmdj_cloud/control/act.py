@@ -26,6 +26,7 @@ from fmdj_cloud.control.actions import (
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import Leader
 from fmdj_cloud.control.observe import Scene
+from fmdj_cloud.control.profiles import Profiles
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.control.retry import limits_for
 from fmdj_cloud.control.specs import build_spec, spec_bytes, spec_uri
@@ -50,14 +51,24 @@ class Actor:
     store : Store
     launcher : Launcher
     leader : Leader
+    profiles : Profiles
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, store: Store, launcher: Launcher, leader: Leader) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        store: Store,
+        launcher: Launcher,
+        leader: Leader,
+        profiles: Profiles,
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._store = store
         self._launcher = launcher
         self._leader = leader
+        self._profiles = profiles
 
     def act(self, action: Action, scene: Scene, tally: Tally) -> None:
         """Carry out an action; what fails is reported and decided anew in the next pass.
@@ -130,7 +141,7 @@ class Actor:
                 )
                 self._tell(done, "ended", tally, f"Superseded: {action.why}")
             case Stop():
-                self._launcher.stop(action.job_name)
+                self._launcher.stop(action.job_name, action.why)
             case Forget():
                 self._discard_unfinished(action.job_name, scene)
                 self._launcher.forget(action.job_name)
@@ -139,7 +150,7 @@ class Actor:
 
     def _launch(self, run: RunRecord, epoch: int, tally: Tally) -> None:
         plan = self._ledger.plan_of(run.run_id)
-        limits = limits_for(plan.limits, run.failures, self._settings.controller)
+        limits = limits_for(plan.limits, run.failures, self._settings.controller.retry, self._profiles.bounds(run))
         spec = build_spec(run, plan, run.attempt, limits, accept=self._ledger.accepted(run))
         data, sha256 = spec_bytes(spec)
         # the ledger first: who leads no more must not write over the spec of who does
@@ -191,6 +202,10 @@ class Actor:
             spec_uri=spec_uri(attempt.folder),
             spec_sha256=attempt.spec_sha256,
             limits=attempt.limits,
+            pipeline=run.pipeline,
+            task=run.task,
+            profile=run.profile,
+            disruptions=run.failures.get(FailureClass.DISRUPTED.value, 0),
         )
         try:
             uid = self._launcher.create(request)
@@ -217,7 +232,7 @@ class Actor:
 
     def _discard_unfinished(self, job_name: str, scene: Scene) -> None:
         """Clear away what the uploads of a killed worker left: they cost the bucket's owner and nobody sees them."""
-        job = next(job for job in scene.jobs if job.name == job_name)
+        job = scene.job(job_name)
         attempt = self._ledger.attempt(job.run_id, job.attempt)
         if attempt is None:
             return

@@ -106,6 +106,8 @@ class Stop:
     """Begin to stop a Job."""
 
     job_name: str
+    why: Outcome | None = None
+    """Why it is given up: how it will have ended."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ The rules that keep a run from being lost, doubled or stranded:
 - a Job that isn't the current attempt's is stopped if it runs and forgotten once it is over: both in every pass, so
   that what one pass missed the next one does;
 - a launched run without a recorded UID may have no Job yet: it is created (again) under the same name;
-- what can't be known now (the store doesn't answer) is not decided now;
+- a Job that will never succeed (its image isn't there, no node can take it) is stopped and confirmed to be over
+  before its run ends: it could still start;
+- what can't be known now (the store doesn't answer, the launcher's view may be late) is not decided now;
 - an attempt that ``populate()`` runs has no Job: it is left alone while its process shows itself, and over after that.
 
 Every state change is conditional on the state seen here, so actions decided from a stale view change nothing.
@@ -16,6 +18,7 @@ Every state change is conditional on the state seen here, so actions decided fro
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +48,7 @@ from fmdj_cloud.control.actions import (
     Unhold,
 )
 from fmdj_cloud.control.diagnose import vanished
+from fmdj_cloud.control.profiles import Machine, Profiles
 from fmdj_cloud.control.retry import Again, next_step
 from fmdj_cloud.names import ATTEMPT_MAX
 from fmdj_cloud.pipeline.silence import populates, shows_itself, silenced
@@ -72,6 +76,8 @@ class RunView:
         Why the run is no longer wanted (task deleted or edited, a foreign result), empty if it is.
     changed : int
         How often the binding was planned anew because inputs had changed.
+    unsure : bool
+        Whether the Job may be there although `job` is None.
     """
 
     run: RunRecord
@@ -81,6 +87,7 @@ class RunView:
     manifest_known: bool = False
     obsolete: str = ""
     changed: int = 0
+    unsure: bool = False
 
 
 def needs_manifest(view: RunView) -> bool:
@@ -95,6 +102,7 @@ def decide(
     known: Mapping[str, RunRecord],
     settings: ControllerSettings,
     now: dt.datetime,
+    profiles: Profiles | None = None,
 ) -> tuple[Action, ...]:
     """Return what to do, most urgent first.
 
@@ -109,13 +117,16 @@ def decide(
     settings : ControllerSettings
     now : datetime
         The database's clock.
+    profiles : Profiles, optional
+        How many attempts may exist at a time and what they may get; by default `settings` say.
     """
+    profiles = profiles or Machine(settings)
     actions = [*_strays(jobs, known)]
     for view in views:
-        action = _decide_run(view, settings, now)
+        action = _decide_run(view, settings, profiles, now)
         if action is not None:
             actions.append(action)
-    return (*actions, *_launches(views, jobs, settings.max_active, now))
+    return (*actions, *_launches(views, jobs, known, profiles, now))
 
 
 def _strays(jobs: Sequence[JobObservation], known: Mapping[str, RunRecord]) -> Iterator[Action]:
@@ -127,11 +138,19 @@ def _strays(jobs: Sequence[JobObservation], known: Mapping[str, RunRecord]) -> I
 
 
 def _launches(
-    views: Sequence[RunView], jobs: Sequence[JobObservation], max_active: int, now: dt.datetime
+    views: Sequence[RunView],
+    jobs: Sequence[JobObservation],
+    known: Mapping[str, RunRecord],
+    profiles: Profiles,
+    now: dt.datetime,
 ) -> Iterator[Launch]:
-    active = {job.name for job in jobs if job.phase is JobPhase.RUNNING}
+    active = {
+        job.name: profiles.of(known[job.run_id]) if job.run_id in known else ""
+        for job in jobs
+        if job.phase is JobPhase.RUNNING
+    }
     active |= {
-        view.attempt.job_name if view.attempt is not None else view.run.run_id
+        view.attempt.job_name if view.attempt is not None else view.run.run_id: profiles.of(view.run)
         for view in views
         if view.run.state is RunState.LAUNCHED
         and (view.job is None or view.job.phase is JobPhase.RUNNING)
@@ -147,17 +166,23 @@ def _launches(
         and (view.run.not_before is None or view.run.not_before <= now)
     ]
     ready.sort(key=lambda run: (run.priority, run.created, run.run_id))
-    for run in ready[: max(0, max_active - len(active))]:
-        yield Launch(run.run_id, run.attempt)
+    taken = Counter(active.values())
+    for run in ready:
+        profile = profiles.of(run)
+        if taken[profile] < profiles.max_active(profile):
+            taken[profile] += 1
+            yield Launch(run.run_id, run.attempt)
 
 
-def _decide_run(view: RunView, settings: ControllerSettings, now: dt.datetime) -> Action | None:
+def _decide_run(view: RunView, settings: ControllerSettings, profiles: Profiles, now: dt.datetime) -> Action | None:
     run = view.run
     if populates(run, view.attempt) and shows_itself(run, settings.populate_silent_s, now):
         return None
+    if view.unsure:
+        return None
     if run.state is RunState.LAUNCHED:
         goes_on = run.wanted is Wanted.RUN and not view.obsolete
-        return _decide_launched(view, settings) if goes_on else _decide_ending(view)
+        return _decide_launched(view, settings, profiles) if goes_on else _decide_ending(view)
     if run.state in (RunState.READY, *_RESTING):
         return _decide_resting(view)
     return None
@@ -196,7 +221,7 @@ def _decide_ending(view: RunView) -> Action | None:
     return Hold(run.run_id, run.state, run.attempt) if view.manifest_known else None
 
 
-def _decide_launched(view: RunView, settings: ControllerSettings) -> Action | None:
+def _decide_launched(view: RunView, settings: ControllerSettings, profiles: Profiles) -> Action | None:
     run, attempt, job = view.run, view.attempt, view.job
     if attempt is None:
         # only a ledger edited by hand is in this state: a launch writes both rows in one transaction
@@ -207,14 +232,16 @@ def _decide_launched(view: RunView, settings: ControllerSettings) -> Action | No
     if job is not None and job.spec_sha256 != attempt.spec_sha256:
         return Create(run.run_id, run.attempt)
     if job is not None and job.phase is JobPhase.RUNNING:
-        return None if attempt.job_uid == job.uid else Confirm(run.run_id, run.attempt, job.uid)
+        if attempt.job_uid != job.uid:
+            return Confirm(run.run_id, run.attempt, job.uid)
+        return Stop(job.name, job.give_up) if job.give_up is not None else None
     if not view.manifest_known:
         return None
     if populates(run, attempt):
-        return _settle(view, attempt, silenced(attempt), settings)
+        return _settle(view, attempt, silenced(attempt), settings, profiles)
     if job is None and attempt.job_uid is None:
         return Create(run.run_id, run.attempt)
-    return _settle(view, attempt, _outcome(run, job), settings)
+    return _settle(view, attempt, _outcome(run, job), settings, profiles)
 
 
 def _outcome(run: RunRecord, job: JobObservation | None) -> Outcome:
@@ -231,14 +258,18 @@ def _outcome(run: RunRecord, job: JobObservation | None) -> Outcome:
     return job.outcome
 
 
-def _settle(view: RunView, attempt: AttemptRecord, outcome: Outcome, settings: ControllerSettings) -> Action:
+def _settle(
+    view: RunView, attempt: AttemptRecord, outcome: Outcome, settings: ControllerSettings, profiles: Profiles
+) -> Action:
     run = view.run
     if outcome.failure_class is FailureClass.CHANGED:
         if view.changed < settings.retry.changed:
             return Supersede(run.run_id, run.state, run.attempt, outcome.sentence, count_changed=True)
         sentence = f"{outcome.sentence} It was planned anew {view.changed} times already."
         return Fail(run.run_id, run.state, run.attempt, outcome.model_copy(update={"sentence": sentence}))
-    step = next_step(outcome, run.failures, attempt.limits, run.attempt, run.run_id, settings)
+    step = next_step(
+        outcome, run.failures, attempt.limits, run.attempt, run.run_id, settings.retry, profiles.bounds(run)
+    )
     if isinstance(step, Again):
         silent_s = settings.populate_silent_s if populates(run, attempt) else None
         return Retry(run.run_id, run.attempt, outcome, step.not_before_s, silent_s)

@@ -53,6 +53,7 @@ _LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
         "run__attempt": ("INSERT", "UPDATE"),
         "run__job": ("INSERT", "UPDATE"),
         "recompute": ("DELETE",),
+        "claim": ("INSERT", "UPDATE", "DELETE"),
         "binding": ("INSERT", "UPDATE", "DELETE"),
     },
     Program.LOADER: {"run": ("UPDATE",), "run__attempt": ("UPDATE",), "run__job": ("UPDATE",)},

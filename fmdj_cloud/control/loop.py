@@ -12,9 +12,10 @@ from fmdj_cloud.control.act import Actor
 from fmdj_cloud.control.actions import Launch
 from fmdj_cloud.control.decide import decide
 from fmdj_cloud.control.launchers.base import Launcher
-from fmdj_cloud.control.leader import Leader, new_holder
+from fmdj_cloud.control.leader import Elector, Leader, new_holder
 from fmdj_cloud.control.observe import Observer, RefusalRotation, count_under_way
 from fmdj_cloud.control.planning import Planner
+from fmdj_cloud.control.profiles import profiles_of
 from fmdj_cloud.control.report import PassReport, Tally
 from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LostRaceError
 from fmdj_cloud.pipeline.database import Database
@@ -45,6 +46,8 @@ class Controller:
     launcher : Launcher
     clock : callable
         Monotonic seconds.
+    elector : Elector, optional
+        Who elects the leader instead of the ledger, and names this process.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Controller:
         store: Store,
         launcher: Launcher,
         clock: Callable[[], float] = time.monotonic,
+        elector: Elector | None = None,
     ) -> None:
         controller = settings.controller
         self._settings = settings
@@ -61,12 +65,18 @@ class Controller:
         self._clock = clock
         self._ledger = Ledger(database)
         self._leader = Leader(
-            self._ledger, new_holder(), lease_s=controller.lease_s, renew_s=controller.renew_s, clock=clock
+            self._ledger,
+            elector.holder if elector is not None else new_holder(),
+            lease_s=controller.lease_s,
+            renew_s=controller.renew_s,
+            clock=clock,
+            elector=elector,
         )
+        self._profiles = profiles_of(settings)
         self._planner = Planner(settings, self._ledger, store, self._leader, clock)
         self._observer = Observer(self._ledger, store, launcher)
         self._refusals = RefusalRotation(self._ledger)
-        self._actor = Actor(settings, self._ledger, store, launcher, self._leader)
+        self._actor = Actor(settings, self._ledger, store, launcher, self._leader, self._profiles)
         self._labs: dict[str, Lab] = {}
         self._closed: dict[str, ConfigError] = {}
         """Why pipelines can't be opened, by name."""
@@ -239,7 +249,7 @@ class Controller:
         tally.under_way = count_under_way(scene.views, scene.jobs, now)
         checked: set[str] = set()
         while True:
-            actions = decide(scene.views, scene.jobs, scene.known, controller, now)
+            actions = decide(scene.views, scene.jobs, scene.known, controller, now, self._profiles)
             unchecked = {action.run_id for action in actions if isinstance(action, Launch)} - checked
             if not unchecked:
                 break

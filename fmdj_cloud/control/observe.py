@@ -6,9 +6,11 @@ import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fmdj_cloud.contracts import (
     FINISHED_STATES,
+    AttemptRecord,
     BindingState,
     FailureClass,
     JobObservation,
@@ -19,10 +21,10 @@ from fmdj_cloud.contracts import (
     Wanted,
 )
 from fmdj_cloud.control.decide import RunView, needs_manifest
-from fmdj_cloud.control.launchers.base import Launcher
+from fmdj_cloud.control.launchers.base import Launcher, LaunchError
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.errors import ConfigError, StorageError
-from fmdj_cloud.names import canonical_key, job_name, parse_key
+from fmdj_cloud.names import canonical_key, parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.silence import populates
@@ -52,9 +54,21 @@ class Scene:
     jobs: tuple[JobObservation, ...]
     known: Mapping[str, RunRecord]
 
+    @cached_property
+    def _views(self) -> dict[str, RunView]:
+        return {view.run.run_id: view for view in self.views}
+
+    @cached_property
+    def _jobs(self) -> dict[str, JobObservation]:
+        return {job.name: job for job in self.jobs}
+
     def view(self, run_id: str) -> RunView:
         """Return the view of a run."""
-        return next(view for view in self.views if view.run.run_id == run_id)
+        return self._views[run_id]
+
+    def job(self, name: str) -> JobObservation:
+        """Return a Job."""
+        return self._jobs[name]
 
 
 class Observer:
@@ -86,21 +100,24 @@ class Observer:
         """
         runs = {run.run_id: run for run in self._runs(labs)}
         rotated = self._next_in_rotation(recheck)
-        for run_id in rotated - runs.keys():
-            run = self._ledger.run(run_id)
-            if run is not None and run.state in _UNFINISHED and run.pipeline in labs:
-                runs[run_id] = run
+        for run in self._ledger.runs_by_id(rotated - runs.keys()):
+            if run.state in _UNFINISHED and run.pipeline in labs:
+                runs[run.run_id] = run
+        attempts = self._ledger.current_attempts()
         # Jobs after runs: what the ledger calls launched is then seen if it exists, and what is seen beside it is
         # looked up afterwards
         jobs = self._launcher.observe()
-        known = dict(runs)
-        for run_id in {job.run_id for job in jobs} - runs.keys():
-            run = self._ledger.run(run_id)
-            if run is not None:
-                known[run_id] = run
+        others = self._ledger.runs_by_id({job.run_id for job in jobs} - runs.keys())
+        known = runs | {run.run_id: run for run in others}
         tally.unknown_jobs = tuple(job.name for job in jobs if job.run_id not in known)
-        by_name = {job.name: job for job in jobs if job.run_id in known}
-        views = tuple(self._view(run, by_name, tally) for run in runs.values())
+        tally.leaked_jobs = tuple(job.name for job in jobs if job.leaked)
+        by_attempt = {(job.run_id, job.attempt): job for job in jobs}
+        views = tuple(
+            RunView(run)
+            if run.state is not RunState.LAUNCHED
+            else self._launched(run, attempts.get(run.run_id), by_attempt.get((run.run_id, run.attempt)), tally)
+            for run in runs.values()
+        )
         return Scene(self.with_obsolete(views, rotated, labs), jobs, known)
 
     def with_obsolete(
@@ -129,10 +146,14 @@ class Observer:
             self._rotation.extend(run.run_id for run in self._ledger.runs(states=_UNFINISHED))
         return {self._rotation.popleft() for _ in range(min(number, len(self._rotation)))}
 
-    def _view(self, run: RunRecord, jobs: Mapping[str, JobObservation], tally: Tally) -> RunView:
-        if run.state is not RunState.LAUNCHED:
-            return RunView(run)
-        view = RunView(run, self._ledger.attempt(run.run_id, run.attempt), jobs.get(job_name(run.run_id, run.attempt)))
+    def _launched(
+        self, run: RunRecord, attempt: AttemptRecord | None, job: JobObservation | None, tally: Tally
+    ) -> RunView:
+        if attempt is None:  # it changed since the runs were read, or its row is missing for good
+            attempt = self._ledger.attempt(run.run_id, run.attempt)
+        if attempt is not None and attempt.attempt != run.attempt:  # it was launched anew since the runs were read
+            return RunView(run, unsure=True)
+        view = RunView(run, attempt, job)
         outcome = view.job.outcome if view.job is not None else None
         if outcome is not None and outcome.failure_class is FailureClass.CHANGED:
             binding = self._ledger.binding_of(run.run_id)
@@ -144,7 +165,20 @@ class Observer:
         except (StorageError, ConfigError) as error:
             tally.trouble(f"Run {run.run_id}: {error.sentence}")
             return view
-        return replace(view, manifest_known=True, manifest_sha256=found[1] if found is not None else None)
+        if found is not None:
+            return replace(view, manifest_known=True, manifest_sha256=found[1])
+        return replace(view, manifest_known=True, unsure=self._may_be_there(view, tally))
+
+    def _may_be_there(self, view: RunView, tally: Tally) -> bool:
+        """Tell whether a Job that isn't seen is there all the same: also one whose maker died before it said so."""
+        attempt = view.attempt
+        if view.job is not None or attempt is None or populates(view.run, attempt):
+            return False
+        try:
+            return not self._launcher.is_gone(attempt.job_name)
+        except LaunchError as error:
+            tally.trouble(f"Run {view.run.run_id}: {error.sentence}")
+            return True
 
 
 def count_under_way(views: Sequence[RunView], jobs: Sequence[JobObservation], now: dt.datetime) -> int:

@@ -30,6 +30,8 @@ class PassReport(Frozen):
     """What went wrong this time and is tried again."""
     unknown_jobs: tuple[str, ...] = ()
     """Jobs whose runs the ledger doesn't know; they are left alone."""
+    leaked_jobs: tuple[str, ...] = ()
+    """Jobs that count as over although their pods may still run on machines that nobody reaches."""
     under_way: int = 0
     """What goes on by itself: attempts that run, and runs whose next attempt waits for its time."""
 
@@ -54,6 +56,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.errors: list[str] = []
         self.unknown_jobs: tuple[str, ...] = ()
+        self.leaked_jobs: tuple[str, ...] = ()
         self.under_way = 0
 
     def trouble(self, sentence: str, *, unforeseen: bool = False) -> None:
@@ -76,5 +79,6 @@ class Tally:
             **self.counts,
             errors=tuple(self.errors),
             unknown_jobs=self.unknown_jobs,
+            leaked_jobs=self.leaked_jobs,
             under_way=self.under_way,
         )

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fmdj_cloud.contracts import FailureClass, Limits, Outcome
+from fmdj_cloud.control.profiles import Bounds
 from fmdj_cloud.names import ATTEMPT_MAX
-from fmdj_cloud.settings import ControllerSettings
+from fmdj_cloud.settings import RetrySettings
 
 _COUNTED = {
     FailureClass.STORAGE: "storage",
@@ -45,7 +46,8 @@ def next_step(
     limits: Limits,
     attempt: int,
     run_id: str,
-    settings: ControllerSettings,
+    settings: RetrySettings,
+    bounds: Bounds,
 ) -> Again | Final:
     """Return what follows a failed attempt.
 
@@ -60,16 +62,18 @@ def next_step(
     attempt : int
     run_id : str
         Spreads retries of many runs: the jitter derives from it.
-    settings : ControllerSettings
+    settings : RetrySettings
+    bounds : Bounds
+        What an attempt of the run may get.
     """
     failure = outcome.failure_class or FailureClass.CRASH
     if failure not in _COUNTED:
         return Final(outcome)
     before = failures.get(failure.value, 0)
-    bound: int = getattr(settings.retry, _COUNTED[failure])
-    if failure is FailureClass.MEMORY and limits.memory_mib >= settings.memory_cap_mib:
+    bound: int = getattr(settings, _COUNTED[failure])
+    if failure is FailureClass.MEMORY and limits.memory_mib >= bounds.memory_max_mib:
         return Final(_with(outcome, f"It needs more than {limits.memory_mib} MiB of memory, the cap."))
-    if failure is FailureClass.DISK and limits.scratch_mib >= settings.scratch_cap_mib:
+    if failure is FailureClass.DISK and limits.scratch_mib >= bounds.scratch_max_mib:
         return Final(_with(outcome, f"It needs more than {limits.scratch_mib} MiB of scratch disk, the cap."))
     if before >= bound:
         had = {
@@ -83,7 +87,7 @@ def next_step(
     return Again(0.0 if failure in _AT_ONCE else _backoff(before, attempt, run_id, settings))
 
 
-def limits_for(first: Limits, failures: Mapping[str, int], settings: ControllerSettings) -> Limits:
+def limits_for(first: Limits, failures: Mapping[str, int], settings: RetrySettings, bounds: Bounds) -> Limits:
     """Return the limits of the next attempt: the plan's, grown by what was lacking so far.
 
     Parameters
@@ -92,13 +96,17 @@ def limits_for(first: Limits, failures: Mapping[str, int], settings: ControllerS
         Of the plan.
     failures : mapping of str to int
         Failed attempts so far, by class.
-    settings : ControllerSettings
+    settings : RetrySettings
+    bounds : Bounds
     """
-    retry = settings.retry
-    memory = _grown(first.memory_mib, retry.memory_factor, failures.get("memory", 0), settings.memory_cap_mib)
-    scratch = _grown(first.scratch_mib, retry.disk_factor, failures.get("disk", 0), settings.scratch_cap_mib)
+    memory = max(first.memory_mib, bounds.memory_min_mib)
+    memory = _grown(memory, settings.memory_factor, failures.get("memory", 0), bounds.memory_max_mib)
+    scratch = max(first.scratch_mib, bounds.scratch_min_mib)
+    scratch = _grown(scratch, settings.disk_factor, failures.get("disk", 0), bounds.scratch_max_mib)
     budget = first.time_budget_s * 2.0 ** min(64, failures.get("budget", 0))
-    return first.model_copy(update={"memory_mib": memory, "scratch_mib": scratch, "time_budget_s": budget})
+    return first.model_copy(
+        update={"memory_mib": memory, "scratch_mib": scratch, "time_budget_s": budget, "gpu": bounds.gpu}
+    )
 
 
 def _grown(first: int, factor: float, times: int, cap: int) -> int:
@@ -110,8 +118,8 @@ def _grown(first: int, factor: float, times: int, cap: int) -> int:
     return max(min(int(size), cap), min(first, cap))
 
 
-def _backoff(before: int, attempt: int, run_id: str, settings: ControllerSettings) -> float:
-    wait = min(settings.retry.backoff_max_s, settings.retry.backoff_s * 2.0 ** min(before, 32))
+def _backoff(before: int, attempt: int, run_id: str, settings: RetrySettings) -> float:
+    wait = min(settings.backoff_max_s, settings.backoff_s * 2.0 ** min(before, 32))
     # a fixed function of run and attempt: no hidden randomness, yet a thousand runs don't come back at once
     spread = int.from_bytes(hashlib.sha256(f"{run_id} {attempt}".encode()).digest()[:4], "big") / 2**32
     return wait * (0.75 + 0.5 * spread)

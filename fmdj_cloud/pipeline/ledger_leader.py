@@ -54,6 +54,27 @@ class Leadership(LedgerBase):
             ((epoch,),) = self.database.query(f"SELECT epoch FROM {self._leader} WHERE leader_id = 1")
             return int(epoch)
 
+    def take_over(self, holder: str, lease_s: float) -> int | None:
+        """Lead under a new epoch, whoever led before: for who was elected elsewhere.
+
+        Returns
+        -------
+        int or None
+            The epoch; None if another took over at the same moment.
+        """
+        dialect = self.database.dialect
+        self.database.insert_new(
+            self._leader, {"leader_id": 1, "holder": "", "epoch": 0, "expires": _NEVER}, ["leader_id"]
+        )
+        with self.database.transaction():
+            self.database.execute(
+                f"UPDATE {self._leader} SET epoch = epoch + 1, holder = %s, expires = {dialect.soon} "
+                "WHERE leader_id = 1",
+                (holder, _micros(lease_s)),
+            )
+            rows = self.database.query(f"SELECT holder, epoch FROM {self._leader} WHERE leader_id = 1")
+        return int(rows[0][1]) if rows and rows[0][0] == holder else None
+
     def renew(self, holder: str, epoch: int, lease_s: float) -> bool:
         """Lead on; False if leadership was lost or has run out (acquire it again then)."""
         dialect = self.database.dialect

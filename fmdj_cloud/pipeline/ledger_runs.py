@@ -19,6 +19,7 @@ from fmdj_cloud.pipeline.ledger_rows import (
     run_record,
 )
 
+_IDS_AT_A_TIME = 500
 _HOLDABLE = frozenset({RunState.READY, RunState.LAUNCHED})
 _FAILABLE = frozenset({RunState.READY, RunState.LAUNCHED, RunState.PUBLISHED, RunState.HELD})
 _CANCELLABLE = _FAILABLE | {RunState.FAILED}
@@ -54,6 +55,15 @@ class Runs(LedgerBase):
         cut = "" if limit is None else f" LIMIT {int(limit)}"
         return self._runs(where, args, f" ORDER BY priority, created, run_id{cut}")
 
+    def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
+        """Return runs by their ids, in no order; those that there aren't are left out."""
+        ids = sorted(run_ids)
+        found: list[RunRecord] = []
+        for start in range(0, len(ids), _IDS_AT_A_TIME):
+            some = tuple(ids[start : start + _IDS_AT_A_TIME])
+            found += self._runs(f"run_id IN ({one_of(some)})", some, "")
+        return found
+
     def runs_of(self, task_digest: str) -> list[RunRecord]:
         """Return all runs that a task ever had, oldest first."""
         return self._runs("task_digest = %s", (task_digest,), " ORDER BY created, run_id")
@@ -79,6 +89,16 @@ class Runs(LedgerBase):
         """Return one attempt of a run; None if it was never launched."""
         found = self._attempts(" AND a.attempt = %s", (run_id, attempt))
         return found[0] if found else None
+
+    def current_attempts(self) -> dict[str, AttemptRecord]:
+        """Return the current attempts of all launched runs, by run_id: one query, however many there are."""
+        sql = (
+            f"SELECT {ATTEMPT_COLUMNS} FROM {self._run} r JOIN {self._attempt} a "
+            f"ON a.run_id = r.run_id AND a.attempt = r.attempt JOIN {self._job} j "
+            f"ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = '{ALL_STAGES}' WHERE r.state = %s"
+        )
+        rows = self.database.query(sql, (RunState.LAUNCHED.value,))
+        return {attempt.run_id: attempt for attempt in map(attempt_record, rows)}
 
     def count_runs(self) -> dict[tuple[str, Kind, RunState], int]:
         """Return how many runs there are by (pipeline, kind, state)."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from fmdj_cloud.contracts import FailureClass, Outcome, RunRecord, RunState, Wanted
+from fmdj_cloud.control.profiles import Machine
 from fmdj_cloud.control.retry import Again, next_step
 from fmdj_cloud.control.specs import spec_uri
 from fmdj_cloud.errors import (
@@ -196,7 +197,8 @@ class Attempter:
                 run.run_id, RunState.LAUNCHED, run.attempt, outcome.sentence, count_changed=True
             )
         else:
-            step = next_step(outcome, run.failures, launching.limits, run.attempt, run.run_id, controller)
+            bounds = Machine(controller).bounds(run)
+            step = next_step(outcome, run.failures, launching.limits, run.attempt, run.run_id, controller.retry, bounds)
             if isinstance(step, Again):
                 wait = step.not_before_s
                 done = self._ledger.retry(run.run_id, run.attempt, outcome, not_before_s=wait, epoch=None)

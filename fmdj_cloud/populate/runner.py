@@ -14,6 +14,7 @@ from fmdj_cloud.control.launchers.environment import worker_environment
 from fmdj_cloud.control.launchers.local import WORKER_COMMAND
 from fmdj_cloud.control.places import PlannedRun
 from fmdj_cloud.control.plan import plan_task
+from fmdj_cloud.control.profiles import Machine
 from fmdj_cloud.control.retry import limits_for
 from fmdj_cloud.control.specs import build_spec, spec_bytes
 from fmdj_cloud.errors import BusyError, ConfigError, InputError, InputMissingError, LostRaceError
@@ -186,7 +187,9 @@ class PopulateRunner:
     def _launching(self, run: RunRecord) -> Launching:
         tools = self._tools()
         plan = tools.ledger.plan_of(run.run_id)
-        limits = limits_for(plan.limits, run.failures, self._settings.controller)
+        limits = limits_for(
+            plan.limits, run.failures, self._settings.controller.retry, Machine(self._settings.controller).bounds(run)
+        )
         spec = build_spec(run, plan, run.attempt, limits, accept=tools.ledger.accepted(run))
         data, sha256 = spec_bytes(spec)
         return Launching(folder=spec.attempt_uri, spec=data, spec_sha256=sha256, limits=limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,8 @@ from fmdj_cloud.control.actions import (
     Unhold,
 )
 from fmdj_cloud.control.decide import RunView, decide, needs_manifest
-from fmdj_cloud.settings import ControllerSettings
+from fmdj_cloud.control.profiles import KubernetesProfiles
+from fmdj_cloud.settings import ControllerSettings, KubernetesSettings, Settings
 
 NOW = dt.datetime(2026, 1, 31, 12)
 SETTINGS = ControllerSettings(max_active=2)
@@ -105,6 +107,34 @@ def test_a_stray_that_still_runs_holds_a_place(make_run):
     known = {"svd-b": make_run(run_id="svd-b", state=RunState.FAILED)}
     one = ControllerSettings(max_active=1)
     assert decided(RunView(make_run()), jobs=[stray], known=known, settings=one) == (Stop("other"),)
+
+
+def test_every_profile_has_places_of_its_own(make_run):
+    kubernetes = KubernetesSettings(profiles={"svd": {"max_active": 1}, "big": {"max_active": 2}})
+    profiles = KubernetesProfiles(Settings(kubernetes=kubernetes))
+    runs = [make_run(run_id=f"svd-{n}", priority=n, profile="big" if n > 1 else "") for n in range(6)]
+    actions = decide([RunView(run) for run in runs], (), {}, SETTINGS, NOW, profiles)
+    assert actions == (Launch("svd-0", 1), Launch("svd-2", 1), Launch("svd-3", 1))
+
+
+def test_a_profile_that_there_is_not_is_launched_once_so_that_it_says_why(make_run):
+    profiles = KubernetesProfiles(Settings())
+    runs = [make_run(run_id=f"svd-{n}", profile="none") for n in range(2)]
+    assert decide([RunView(run) for run in runs], (), {}, SETTINGS, NOW, profiles) == (Launch("svd-0", 1),)
+
+
+def test_a_job_that_will_never_succeed_is_stopped_before_its_run_ends(launched):
+    view = launched("running")
+    why = Outcome(failure_class=FailureClass.IMAGE, sentence="The image isn't there.")
+    hopeless = replace(view, job=view.job.model_copy(update={"give_up": why}))
+    assert decided(hopeless) == (Stop(JOB, why),)
+    (action,) = decided(launched(why))
+    assert action == Fail(RUN, RunState.LAUNCHED, 1, why)
+
+
+def test_nothing_is_decided_while_a_job_may_be_there_unseen(launched):
+    assert decided(replace(launched(None), unsure=True)) == ()
+    assert decided(replace(launched(None, wanted=Wanted.CANCEL), unsure=True)) == ()
 
 
 def test_a_running_job_is_left_alone(launched):

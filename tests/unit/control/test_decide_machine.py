@@ -72,6 +72,8 @@ class World:
     stopping: set[str] = field(default_factory=set)
     uids: int = 0
     store_up: bool = True
+    late: bool = False
+    """Whether the launcher's view lacks what it should show."""
 
     # the ledger
 
@@ -79,7 +81,9 @@ class World:
         run = self.runs[run_id]
         if run.state not in states or run.attempt != at or (epoch is not None and epoch != self.epoch):
             return False
-        if run.state is RunState.LAUNCHED and sets.get("state", run.state) is not RunState.LAUNCHED:
+        # with a manifest the work is done, whatever the Job says
+        undone = run.state is RunState.LAUNCHED and (run_id, at) not in self.manifests
+        if undone and sets.get("state", run.state) is not RunState.LAUNCHED:
             job = self.jobs.get(job_name(run_id, at, "fmdj"))
             assert job is None or job.phase is JobPhase.ENDED, f"attempt {at} ends while its Job runs"
         self.runs[run_id] = run.model_copy(update=sets)
@@ -188,15 +192,19 @@ class World:
         for run in self.runs.values():
             view = RunView(run)
             if run.state is RunState.LAUNCHED:
-                job = self.jobs.get(job_name(run.run_id, run.attempt, "fmdj"))
-                view = RunView(run, self.attempts[run.run_id, run.attempt], job, changed=self.tasks[run.task].changed)
+                there = self.jobs.get(job_name(run.run_id, run.attempt, "fmdj"))
+                attempt = self.attempts[run.run_id, run.attempt]
+                job = None if self.late else there
+                unsure = job is None and there is not None
+                view = RunView(run, attempt, job, changed=self.tasks[run.task].changed, unsure=unsure)
                 if needs_manifest(view) and self.store_up:
                     found = (run.run_id, run.attempt) in self.manifests
                     digest = f"{run.run_id}/{run.attempt}" if found else None
-                    view = replace(view, manifest_known=True, manifest_sha256=digest)
+                    unsure = view.unsure and not found
+                    view = replace(view, manifest_known=True, manifest_sha256=digest, unsure=unsure)
             if run.state not in OVER:
                 views.append(replace(view, obsolete=self.obsolete(run) if recheck else ""))
-        jobs = list(self.jobs.values())
+        jobs = [] if self.late else list(self.jobs.values())
         while True:
             actions = decide(views, jobs, self.runs, SETTINGS, self.now)
             launches = {action.run_id for action in actions if isinstance(action, do.Launch)}
@@ -238,8 +246,10 @@ class World:
             case do.Supersede(run_id, state, attempt, _, count):
                 if self.change(run_id, {state}, attempt, epoch, state=RunState.SUPERSEDED) and count:
                     self.tasks[self.runs[run_id].task].changed += 1
-            case do.Stop(name):
+            case do.Stop(name, why):
                 self.stopping.add(name)
+                job = self.jobs.get(name)
+                assert why is None or job is None or job.give_up == why or zombie
             case do.Forget(name):
                 if name in self.jobs and self.jobs[name].phase is JobPhase.ENDED:
                     del self.jobs[name]
@@ -296,7 +306,7 @@ class Machine(RuleBasedStateMachine):
                 self.zombie = (action, epoch)
                 return
             self.world.apply(action, epoch)
-        for job in self.world.running():
+        for job in () if self.world.late else self.world.running():
             run = self.world.runs[job.run_id]
             current = run.state is RunState.LAUNCHED and run.attempt == job.attempt
             assert current or job.name in self.world.stopping, f"{job.name} is a stray that nobody stops"
@@ -346,6 +356,18 @@ class Machine(RuleBasedStateMachine):
             self.world.end(name, Outcome(failure_class=failure, sentence="It ended."), publishes=publishes)
             if failure is FailureClass.CHANGED:
                 self.world.tasks[self.world.runs[self.world.jobs[name].run_id].task].videos += 1
+
+    @rule(data=st.data())
+    def job_will_never_start(self, data: st.DataObject) -> None:
+        running = [job for job in self.world.running() if job.name not in self.world.stopping]
+        if running:
+            job = data.draw(st.sampled_from(running))
+            why = Outcome(failure_class=FailureClass.UNSCHEDULABLE, sentence="No node can take it.")
+            self.world.jobs[job.name] = job.model_copy(update={"give_up": why})
+
+    @rule(late=st.booleans())
+    def launcher_shows_nothing_or_all(self, late: bool) -> None:
+        self.world.late = late
 
     @rule(data=st.data(), publishes=st.booleans())
     def job_disappears(self, data: st.DataObject, publishes: bool) -> None:
@@ -417,13 +439,14 @@ class Machine(RuleBasedStateMachine):
             return
         world = self.world
         world.store_up = True
+        world.late = False
         for _ in range(40):
             world.now += dt.timedelta(hours=1)
             for name in TASKS:
                 world.plan(name)
             self.run_pass(recheck=True)
             for job in world.running():
-                world.end(job.name, Outcome(), publishes=True)
+                world.end(job.name, job.give_up or Outcome(), publishes=job.give_up is None)
             world.load()
         assert not world.jobs, "Jobs are left over"
         for run in world.runs.values():
