@@ -55,6 +55,8 @@ class JobObservation(Frozen):
     """Why it doesn't compute yet though it exists (queued, no free node, image being pulled), in a lab's words."""
     node: str = ""
     """Machine that its newest pod is or was on."""
+    on_node_s: float | None = None
+    """How long its pods held a machine, seconds; None if that isn't known."""
     give_up: Outcome | None = None
     """Why a Job that is still there will never succeed: it is stopped, and its run ends with this once it is over."""
     leaked: bool = False

@@ -23,8 +23,10 @@ from fmdj_cloud.control.actions import (
     Supersede,
     Unhold,
 )
+from fmdj_cloud.control.decide import RunView
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import Leader
+from fmdj_cloud.control.measure import show_end
 from fmdj_cloud.control.observe import Scene
 from fmdj_cloud.control.profiles import Profiles
 from fmdj_cloud.control.report import Tally
@@ -35,6 +37,7 @@ from fmdj_cloud.logs import log_context
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage import Store
+from fmdj_cloud.telemetry import LAUNCHES
 
 _log = logging.getLogger(__name__)
 _CAPTURED = "captured/run.log"
@@ -103,10 +106,12 @@ class Actor:
             case Confirm():
                 self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch)
             case Publish():
+                self._note_usage(action, scene, "published", epoch)
                 done = self._ledger.publish(action.run_id, action.attempt, action.manifest_sha256, epoch=epoch)
                 self._tell(done, "published", tally, f"Attempt {action.attempt} has published")
             case Retry():
                 self._capture_log(action, scene)
+                self._note_usage(action, scene, str(action.outcome.failure_class), epoch)
                 done = self._ledger.retry(
                     action.run_id,
                     action.attempt,
@@ -117,10 +122,13 @@ class Actor:
                 )
                 wait = f"again in {action.not_before_s:.0f} s" if action.not_before_s else "again at once"
                 self._tell(done, "retried", tally, f"Attempt {action.attempt} failed, {wait}: {_words(action.outcome)}")
+                self._tell_job(done, "Retried", action.outcome, scene.view(action.run_id))
             case Fail():
                 self._capture_log(action, scene)
+                self._note_usage(action, scene, str(action.outcome.failure_class), epoch)
                 done = self._ledger.fail(action.run_id, action.state, action.attempt, action.outcome, epoch=epoch)
                 self._tell(done, "failed", tally, f"Failed for good: {_words(action.outcome)}")
+                self._tell_job(done, "Failed", action.outcome, scene.view(action.run_id))
             case Hold():
                 done = self._ledger.hold(action.run_id, action.state, action.attempt, epoch=epoch)
                 self._tell(done, "ended", tally, "Held")
@@ -167,6 +175,7 @@ class Actor:
         attempt = self._ledger.attempt(run.run_id, run.attempt) if launched else None
         if attempt is not None:
             self._tell(True, "launched", tally, f"Attempt {run.attempt} is launched")
+            LAUNCHES.labels(run.kind, run.pipeline).inc()
             self._store.put_bytes(spec_uri(attempt.folder), data)
             self._create(run, attempt, epoch, tally)
 
@@ -216,6 +225,16 @@ class Actor:
         else:
             self._ledger.confirm(run.run_id, attempt.attempt, job_uid=uid, epoch=epoch)
 
+    def _note_usage(self, action: Publish | Retry | Fail, scene: Scene, outcome: str, epoch: int) -> None:
+        """Record and count what an attempt took; whose it is in the end is decided afterwards."""
+        view = scene.view(action.run_id)
+        gpu_s = 0.0
+        if view.job is not None and view.attempt is not None:
+            gpu_s = (view.job.on_node_s or 0.0) * view.attempt.limits.gpu
+            if view.job.node or gpu_s:
+                self._ledger.note_usage(action.run_id, action.attempt, node=view.job.node, gpu_s=gpu_s, epoch=epoch)
+        show_end(view.run, view.attempt, outcome, gpu_s, scene.now)
+
     def _capture_log(self, action: Retry | Fail, scene: Scene) -> None:
         """Keep what the worker wrote last, where it left no last word itself; the failure stands without it."""
         view = scene.view(action.run_id)
@@ -248,6 +267,10 @@ class Actor:
             _log.info("%s", sentence)
         else:
             _log.info("Somebody was quicker; not done: %s", sentence)
+
+    def _tell_job(self, done: bool, what: str, outcome: Outcome, view: RunView) -> None:
+        if done and view.job is not None:
+            self._launcher.tell(view.job.name, what, _words(outcome))
 
 
 def _words(outcome: Outcome) -> str:

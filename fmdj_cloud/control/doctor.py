@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fmdj_cloud.control.finding import Finding, Verdict, judged
+from fmdj_cloud.control.kube.doctor import diagnose_kubernetes
 from fmdj_cloud.control.server import diagnose_grants, diagnose_server
 from fmdj_cloud.errors import ConfigError, FmdjError, StorageError
 from fmdj_cloud.pipeline.database import Database
@@ -35,14 +36,15 @@ def diagnose_installation(settings: Settings) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        Settings, Python, worker packages, scratch, database server, ledger, each pipeline's schema, this user's
-        rights, models and buckets, controller.
+        Settings, Python, the cluster (or worker packages and scratch here), database server, ledger, each pipeline's
+        schema, this user's rights, models and buckets, controller.
     """
     yield _settings(settings)
     yield _python()
-    yield _facemap(settings)
-    yield _writable("scratch", settings.worker.scratch_dir or Path(tempfile.gettempdir()), "worker.scratch_dir")
-    yield _writable("launcher", settings.local.state_dir.expanduser(), "local.state_dir")
+    if settings.controller.launcher == "kubernetes":
+        yield from diagnose_kubernetes(settings)
+    else:
+        yield from _workers_here(settings)
     if not settings.pipelines:
         yield Finding(
             check="pipelines",
@@ -76,6 +78,13 @@ def diagnose_installation(settings: Settings) -> Iterator[Finding]:
                 verdict=Verdict.NOT_APPLICABLE,
                 found="Pose inference isn't computed by this version.",
             )
+
+
+def _workers_here(settings: Settings) -> Iterator[Finding]:
+    """Check what workers need that the local launcher starts."""
+    yield _facemap(settings)
+    yield _writable("scratch", settings.worker.scratch_dir or Path(tempfile.gettempdir()), "worker.scratch_dir")
+    yield _writable("launcher", settings.local.state_dir.expanduser(), "local.state_dir")
 
 
 def _python() -> Finding:

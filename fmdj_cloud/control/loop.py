@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
 
 from fmdj_cloud.contracts import RunState
 from fmdj_cloud.control.act import Actor
 from fmdj_cloud.control.actions import Launch
 from fmdj_cloud.control.decide import decide
-from fmdj_cloud.control.launchers.base import Launcher
+from fmdj_cloud.control.launchers.base import Launcher, LauncherLostError, LaunchError
 from fmdj_cloud.control.leader import Elector, Leader, new_holder
+from fmdj_cloud.control.measure import Measures
 from fmdj_cloud.control.observe import Observer, RefusalRotation, count_under_way
 from fmdj_cloud.control.planning import Planner
 from fmdj_cloud.control.profiles import profiles_of
@@ -34,6 +37,14 @@ _SETTLED = "All is settled."
 _UNSETTLED = frozenset({RunState.READY, RunState.LAUNCHED})
 
 
+class Keeper(Protocol):
+    """Keeps what people ask for elsewhere, such as in FacemapRuns, and what is done in step."""
+
+    def reconcile(self, labs: Mapping[str, Lab], epoch: int, tally: Tally) -> None:
+        """Look at all of it once; trouble is noted in `tally`."""
+        ...
+
+
 class Controller:
     """Turns pending tasks into published runs.
 
@@ -48,6 +59,10 @@ class Controller:
         Monotonic seconds.
     elector : Elector, optional
         Who elects the leader instead of the ledger, and names this process.
+    keeper : Keeper, optional
+        Who turns what people ask for in other ways into what is wanted of tasks, before they are planned.
+    beat : callable
+        Told ``"pass"`` whenever the loop comes round, ``"database"`` when the database has answered.
     """
 
     def __init__(
@@ -58,6 +73,8 @@ class Controller:
         launcher: Launcher,
         clock: Callable[[], float] = time.monotonic,
         elector: Elector | None = None,
+        keeper: Keeper | None = None,
+        beat: Callable[[str], None] = lambda _: None,
     ) -> None:
         controller = settings.controller
         self._settings = settings
@@ -73,6 +90,9 @@ class Controller:
             elector=elector,
         )
         self._profiles = profiles_of(settings)
+        self._keeper = keeper
+        self._beat = beat
+        self._measures = Measures(self._ledger, clock)
         self._planner = Planner(settings, self._ledger, store, self._leader, clock)
         self._observer = Observer(self._ledger, store, launcher)
         self._refusals = RefusalRotation(self._ledger)
@@ -92,13 +112,24 @@ class Controller:
         ------
         DatabaseError
             If the database doesn't answer.
+        LauncherLostError
+            If the launcher hasn't answered for too long.
         """
+        began = self._clock()
+        report = self._pass()
+        self._beat("database")
+        self._measures.show(report, self._labs, self._clock() - began)
+        return report
+
+    def _pass(self) -> PassReport:
         tally = Tally(self._told)
         self._database.ensure_connected()
         if not self._leader.lead():
             return tally.report(leading=False)
         try:
             self._open_labs(tally)
+            if self._keeper is not None:
+                self._keeper.reconcile(self._labs, self._leader.check(), tally)
             for lab in self._labs.values():
                 self._guarded(lab, tally)
             self._advance(tally)
@@ -112,12 +143,22 @@ class Controller:
         return report
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Run passes until `stop` is set. Attempts under way go on without a controller."""
+        """Run passes until `stop` is set. Attempts under way go on without a controller.
+
+        Raises
+        ------
+        LauncherLostError
+            If the launcher hasn't answered for too long.
+        """
         leading: bool | None = None
         told = ""
         while not stop.is_set():
+            self._beat("pass")
             try:
                 report = self.run_pass()
+            except LauncherLostError:
+                self._resign()
+                raise
             except FmdjError as error:
                 if error.sentence != told:
                     _log.error("This pass failed: %s", error.sentence)
@@ -129,6 +170,9 @@ class Controller:
                     _log.info("This controller leads" if report.leading else "Another controller leads; standing by")
                     leading = report.leading
             stop.wait(self._settings.controller.interval_s)
+        self._resign()
+
+    def _resign(self) -> None:
         try:
             self._leader.resign()
         except DatabaseError as error:
@@ -244,18 +288,23 @@ class Controller:
 
     def _advance(self, tally: Tally) -> None:
         controller = self._settings.controller
-        scene = self._observer.gather(self._labs, controller.recheck_per_pass, tally)
-        now = self._database.now()
-        tally.under_way = count_under_way(scene.views, scene.jobs, now)
+        try:
+            scene = self._observer.gather(self._labs, controller.recheck_per_pass, tally)
+        except LauncherLostError:
+            raise
+        except LaunchError as error:  # what can't be seen now is not decided now
+            tally.trouble(error.sentence)
+            return
+        tally.under_way = count_under_way(scene.views, scene.jobs, scene.now)
         checked: set[str] = set()
         while True:
-            actions = decide(scene.views, scene.jobs, scene.known, controller, now, self._profiles)
+            actions = decide(scene.views, scene.jobs, scene.known, controller, scene.now, self._profiles)
             unchecked = {action.run_id for action in actions if isinstance(action, Launch)} - checked
             if not unchecked:
                 break
             # a task is compared right before its launch; one that was edited leaves its place to the next
             views = self._observer.with_obsolete(scene.views, unchecked, self._labs)
-            scene = type(scene)(views, scene.jobs, scene.known)
+            scene = replace(scene, views=views)
             checked |= unchecked
         for action in actions:
             self._actor.act(action, scene, tally)

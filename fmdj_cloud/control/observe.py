@@ -48,11 +48,14 @@ class Scene:
     jobs : tuple of JobObservation
     known : mapping of str to RunRecord
         Runs of `jobs`, as far as the ledger knows them.
+    now : datetime
+        The database's clock.
     """
 
     views: tuple[RunView, ...]
     jobs: tuple[JobObservation, ...]
     known: Mapping[str, RunRecord]
+    now: dt.datetime
 
     @cached_property
     def _views(self) -> dict[str, RunView]:
@@ -118,7 +121,7 @@ class Observer:
             else self._launched(run, attempts.get(run.run_id), by_attempt.get((run.run_id, run.attempt)), tally)
             for run in runs.values()
         )
-        return Scene(self.with_obsolete(views, rotated, labs), jobs, known)
+        return Scene(self.with_obsolete(views, rotated, labs), jobs, known, self._ledger.database.now())
 
     def with_obsolete(
         self, views: Sequence[RunView], run_ids: Iterable[str], labs: Mapping[str, Lab]

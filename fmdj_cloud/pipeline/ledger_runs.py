@@ -105,6 +105,26 @@ class Runs(LedgerBase):
         rows = self.database.query(f"SELECT pipeline, kind, state, COUNT(*) FROM {self._run} GROUP BY 1, 2, 3")
         return {(str(name), Kind(kind), RunState(state)): int(n) for name, kind, state, n in rows}
 
+    def queue_age_s(self) -> dict[str, float]:
+        """Return how long the run that has waited longest could have started, seconds, by pipeline."""
+        rows = self.database.query(
+            f"SELECT pipeline, MIN(updated) FROM {self._run} WHERE state = %s AND wanted = %s "
+            f"AND (not_before IS NULL OR not_before <= {self._clock}) GROUP BY pipeline",
+            (RunState.READY.value, Wanted.RUN.value),
+        )
+        now = self.database.now()
+        return {str(name): max(0.0, (now - since).total_seconds()) for name, since in rows}
+
+    def note_usage(self, run_id: str, attempt: int, *, node: str, gpu_s: float, epoch: int | None) -> None:
+        """Record where an attempt that is about to end ran, and the GPU seconds it held."""
+        fence, fence_args = self._fence(epoch)
+        with self.database.transaction():
+            self.database.execute(
+                f"UPDATE {self._job} SET node = %s, gpu_seconds = %s WHERE run_id = %s AND attempt = %s AND stage = %s"
+                f"{fence}",
+                (node or None, gpu_s, run_id, attempt, ALL_STAGES, *fence_args),
+            )
+
     def launch(
         self,
         run_id: str,

@@ -14,6 +14,12 @@ class LaunchError(FmdjError):
     code = "launch"
 
 
+class LauncherLostError(LaunchError):
+    """What runs the Jobs hasn't been heard of for so long that this process should end: a fresh one may do better."""
+
+    code = "launcher_lost"
+
+
 class Launcher(Protocol):
     """Starts, watches and stops Jobs. Any number of controllers may use the same one, also at once.
 
@@ -41,7 +47,15 @@ class Launcher(Protocol):
         ...
 
     def observe(self) -> tuple[JobObservation, ...]:
-        """Return all our Jobs. One that isn't among them doesn't exist."""
+        """Return all our Jobs. One that isn't among them doesn't exist, or is too young: see :meth:`is_gone`.
+
+        Raises
+        ------
+        LaunchError
+            If that can't be known now.
+        LauncherLostError
+            If that hasn't been known for too long.
+        """
         ...
 
     def is_gone(self, name: str) -> bool:
@@ -67,6 +81,18 @@ class Launcher(Protocol):
 
     def forget(self, name: str) -> None:
         """Delete what is left of a Job that is over; one that runs is left alone. Idempotent."""
+        ...
+
+    def tell(self, name: str, what: str, sentence: str) -> None:
+        """Tell those who look at a Job what became of its run; what can't be told isn't.
+
+        Parameters
+        ----------
+        name : str
+        what : str
+            One word in CamelCase: ``Failed``.
+        sentence : str
+        """
         ...
 
     def read_log(self, name: str) -> str:

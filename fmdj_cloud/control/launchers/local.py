@@ -157,6 +157,9 @@ class LocalLauncher:
             folder.rename(trash)
             shutil.rmtree(trash, ignore_errors=True)
 
+    def tell(self, name: str, what: str, sentence: str) -> None:
+        """See :meth:`Launcher.tell`. Nobody looks at the processes of this machine but through the ledger."""
+
     def read_log(self, name: str) -> str:
         """See :meth:`Launcher.read_log`."""
         try:
