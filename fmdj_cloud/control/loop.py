@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from fmdj_cloud.contracts import RunState
 from fmdj_cloud.control.act import Actor
 from fmdj_cloud.control.actions import Launch
 from fmdj_cloud.control.decide import decide
@@ -20,6 +19,7 @@ from fmdj_cloud.control.observe import Observer, RefusalRotation, count_under_wa
 from fmdj_cloud.control.planning import Planner
 from fmdj_cloud.control.profiles import profiles_of
 from fmdj_cloud.control.report import PassReport, Tally
+from fmdj_cloud.control.settle import Settlement
 from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LostRaceError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import Lab, open_lab
@@ -29,12 +29,6 @@ from fmdj_cloud.storage import Store
 
 _log = logging.getLogger(__name__)
 _DRAIN_PAUSE_S = 0.25
-_STANDSTILL_S = 10.0
-"""After so long with nothing but errors, who waits for the end is told that there is none."""
-_DRAIN = "drain"
-"""What a controller that was started with ``--once`` beside a leader asks it for."""
-_SETTLED = "All is settled."
-_UNSETTLED = frozenset({RunState.READY, RunState.LAUNCHED})
 
 
 class Keeper(Protocol):
@@ -96,14 +90,13 @@ class Controller:
         self._planner = Planner(settings, self._ledger, store, self._leader, clock)
         self._observer = Observer(self._ledger, store, launcher)
         self._refusals = RefusalRotation(self._ledger)
+        self._settlement = Settlement(self._ledger, self._leader, clock)
         self._actor = Actor(settings, self._ledger, store, launcher, self._leader, self._profiles)
         self._labs: dict[str, Lab] = {}
         self._closed: dict[str, ConfigError] = {}
         """Why pipelines can't be opened, by name."""
         self._told: tuple[str, ...] = ()
         """Errors of the last pass."""
-        self._idle_since: float | None = None
-        """Since when there has been nothing but errors."""
 
     def run_pass(self) -> PassReport:
         """Look at everything once and do what there is to do, if this controller leads.
@@ -134,8 +127,8 @@ class Controller:
                 self._guarded(lab, tally)
             self._advance(tally)
             report = tally.report(leading=True)
-            self._note_idleness(report)
-            self._answer_drains(report)
+            self._settlement.note(report)
+            self._settlement.answer_waiting(report, self._labs)
         except LostRaceError as error:
             _log.warning("This pass ends: %s", error.sentence)
             return tally.report(leading=False)
@@ -206,63 +199,20 @@ class Controller:
                 if report.leading:
                     if self._closed and not self._labs:
                         raise next(iter(self._closed.values()))
-                    settled = self._verdict(report)
+                    settled = self._settlement.verdict(report, self._labs)
                 elif asked is None:
-                    asked = self._ledger.ask(_DRAIN, self._leader.holder)
+                    asked = self._settlement.ask()
                     settled = None
                 else:
-                    settled = self._answer(asked)
+                    settled = self._settlement.answer(asked)
                 if settled is not None:
-                    self._tell_brakes()
+                    self._settlement.tell_brakes(pipeline.name for pipeline in self._settings.pipelines)
                     return settled
                 if give_up is not None and self._clock() > give_up:
                     return False
                 time.sleep(min(_DRAIN_PAUSE_S, self._settings.controller.interval_s))
         finally:
             self._leader.resign()
-
-    def _verdict(self, report: PassReport) -> bool | None:
-        """Return whether all is settled; None while that isn't known yet."""
-        if not report.errors:
-            return True if self._is_settled() else None
-        stands_still = self._idle_since is not None and self._clock() - self._idle_since >= _STANDSTILL_S
-        return False if stands_still else None
-
-    def _note_idleness(self, report: PassReport) -> None:
-        if not report.errors or not report.idle:
-            self._idle_since = None
-        elif self._idle_since is None:
-            self._idle_since = self._clock()
-
-    def _answer(self, request_id: str) -> bool | None:
-        """Return what the leader says to those who wait for the end; None if nothing yet."""
-        request = self._ledger.request(request_id)
-        if request is not None and request.state != "done":
-            return None
-        if request is not None and request.sentence != _SETTLED:
-            _log.error("%s", request.sentence)
-            return False
-        return True
-
-    def _answer_drains(self, report: PassReport) -> None:
-        """Tell those who wait for it that all is settled, or that it won't be."""
-        waiting = [request for request in self._ledger.requests() if request.what == _DRAIN]
-        settled = self._verdict(report) if waiting else None
-        if settled is not None:
-            sentence = _SETTLED if settled else f"Not all can be settled: {report.errors[0]}"
-            for request in waiting:
-                self._ledger.answer(request.request_id, sentence, epoch=self._leader.check())
-
-    def _tell_brakes(self) -> None:
-        """Say which pipelines aren't done because nobody has let their tasks go."""
-        names = {pipeline.name for pipeline in self._settings.pipelines}
-        for record in self._ledger.pipelines():
-            if record.brake and record.name in names:
-                _log.warning(
-                    "Pipeline %s is held by the first-start brake: none of its tasks is planned. `fmdj plan` shows "
-                    "what they will cost, `fmdj release` lets them go",
-                    record.name,
-                )
 
     def _open_labs(self, tally: Tally) -> None:
         for pipeline in self._settings.pipelines:
@@ -308,13 +258,3 @@ class Controller:
             checked |= unchecked
         for action in actions:
             self._actor.act(action, scene, tally)
-
-    def _is_settled(self) -> bool:
-        counts = self._ledger.count_runs()
-        names = set(self._labs)
-        if any(
-            number for (name, _, state), number in counts.items() if name in names and RunState(state) in _UNSETTLED
-        ):
-            return False
-        braked = {record.name for record in self._ledger.pipelines() if record.brake}
-        return not any(lab.tasks.count_pending() for lab in self._labs.values() if lab.name not in braked)

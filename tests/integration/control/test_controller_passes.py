@@ -94,7 +94,7 @@ def test_drain_beside_a_leader_waits_for_it(world, controller):
 
 
 def test_drain_beside_a_leader_is_told_that_it_stands_still(world, monkeypatch):
-    monkeypatch.setattr("fmdj_cloud.control.loop._STANDSTILL_S", 0.2)
+    monkeypatch.setattr("fmdj_cloud.control.settle._STANDSTILL_S", 0.2)
     broken = world.settings.pipelines[0].model_copy(update={"name": "broken", "behavior_schema": "nowhere"})
     leader = world.controller(world.settings.model_copy(update={"pipelines": (broken, *world.settings.pipelines)}))
     leader.run_pass()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Kind, RunState
-from fmdj_cloud.control import loop
+from fmdj_cloud.control import settle
 from fmdj_cloud.control.explain import explain
 from fmdj_cloud.control.inspect import observe_task
 from fmdj_cloud.errors import ConfigError, StorageError
@@ -160,7 +160,7 @@ def test_drain_ends_if_no_pipeline_can_be_opened(world, broken):
 
 
 def test_drain_finishes_the_pipelines_that_can_be_opened(world, broken, monkeypatch, caplog):
-    monkeypatch.setattr(loop, "_STANDSTILL_S", 0.5)
+    monkeypatch.setattr(settle, "_STANDSTILL_S", 0.5)
     key = world.insert_task()
     assert not world.controller(broken).drain(30)
     assert world.run_of(key).state is RunState.PUBLISHED
@@ -168,7 +168,7 @@ def test_drain_finishes_the_pipelines_that_can_be_opened(world, broken, monkeypa
 
 
 def test_drain_ends_if_one_thing_fails_for_ever(world, monkeypatch, caplog):
-    monkeypatch.setattr(loop, "_STANDSTILL_S", 0.5)
+    monkeypatch.setattr(settle, "_STANDSTILL_S", 0.5)
     controller, key = world.controller(), world.insert_task()
 
     def fail(request):
