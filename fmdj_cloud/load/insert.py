@@ -16,7 +16,7 @@ from datajoint.errors import (
 )
 
 from fmdj_cloud.contracts import Manifest, RunRecord, RunState
-from fmdj_cloud.errors import DatabaseError, LoadError, LostRaceError
+from fmdj_cloud.errors import DatabaseError, DeadlockError, LoadError, LostRaceError
 from fmdj_cloud.load.results import LoadEnd
 from fmdj_cloud.load.rows import Shape, Table, processing_row, recording_info_row, signal_batches
 from fmdj_cloud.names import canonical_key
@@ -25,6 +25,7 @@ from fmdj_cloud.pipeline.inserting import insert_rows, largest_statement
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.signals_h5 import SignalsReader
+from fmdj_cloud.telemetry import LOADER_BYTES, LOADER_ROWS, TRANSACTION_SECONDS
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,14 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
     DatabaseError
         If the database fails; whether the transaction was committed is then told by the run's state.
     """
+    return database.repeated(lambda: _insert_once(database, ledger, lab, prepared, slice_bytes))
+
+
+def _insert_once(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared, slice_bytes: int) -> Insertion:
     run = prepared.run
     rows: dict[str, int] = {}
     try:
-        with _translated(database, run), database.transaction():
+        with TRANSACTION_SECONDS.labels(run.pipeline).time(), _translated(database, run), database.transaction():
             if not ledger.mark_loaded(run.run_id, run.attempt, str(run.manifest_sha256)):
                 return Insertion(LoadEnd.LOST, "Its state changed meanwhile, or it shall not run.")
             _withdraw_if_changed(lab, prepared)
@@ -111,7 +116,15 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
         why = str(withdrawn)
         won = ledger.supersede(run.run_id, RunState.PUBLISHED, run.attempt, why)
         return Insertion(LoadEnd.SUPERSEDED if won else LoadEnd.LOST, why)
+    _count(prepared, rows)
     return Insertion(LoadEnd.LOADED, rows=rows)
+
+
+def _count(prepared: Prepared, rows: Mapping[str, int]) -> None:
+    pipeline = prepared.run.pipeline
+    for table, number in rows.items():
+        LOADER_ROWS.labels(table, pipeline).inc(number)
+    LOADER_BYTES.labels(pipeline).inc(sum(file.size for file in prepared.manifest.files if file.role == "signals"))
 
 
 def _withdraw_if_changed(lab: Lab, prepared: Prepared) -> None:
@@ -189,4 +202,8 @@ def _translated(database: Database, run: RunRecord) -> Iterator[None]:
     except (DataJointError, database.dialect.driver_error) as error:
         if any(base.__name__ == "DataError" for base in type(error).__mro__):  # DB-API: too long, out of range ...
             raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {error}") from error
+        if database.dialect.is_deadlock(error):
+            raise DeadlockError(
+                f"Rows of run {run.run_id} were undone, since others held what they needed ({error}): load it again."
+            ) from error
         raise DatabaseError(f"The database refused rows of run {run.run_id}: {error}") from error

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from fmdj_cloud.contracts import FailureClass, Kind, Outcome, RunRecord, RunState, Wanted
-from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LoadError, LostRaceError
+from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError, FmdjError, LoadError, LostRaceError
 from fmdj_cloud.load.insert import Insertion, insert_run
 from fmdj_cloud.load.prepare import prepared
 from fmdj_cloud.load.results import LoadEnd, LoadResult
@@ -18,6 +18,7 @@ from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage.base import Store
+from fmdj_cloud.telemetry import LOADS
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +40,23 @@ class Loader:
     store : Store
     clock : callable
         Seconds, monotonic.
+    beat : callable
+        Told ``"pass"`` whenever the loop comes round or a run is done, ``"database"`` when the database has answered.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, store: Store, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        database: Database,
+        store: Store,
+        clock: Callable[[], float] = time.monotonic,
+        beat: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._store = store
         self._clock = clock
+        self._beat = beat
         self._ledger = Ledger(database)
         self._labs: dict[str, Lab] = {}
         self._later: dict[str, tuple[int, float]] = {}
@@ -78,6 +87,7 @@ class Loader:
         published = [run for run in self._ledger.runs(states={RunState.PUBLISHED}) if run.kind in _KINDS]
         known = {run.run_id for run in published}
         self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
+        self._beat("database")
         results: list[LoadResult] = []
         for run in published:
             if stop is not None and stop.is_set():
@@ -86,8 +96,10 @@ class Loader:
                 continue
             with log_context(run_id=run.run_id, task=run.task):
                 result, trouble = self._load(run)
+            LOADS.labels(result.end, run.pipeline).inc()
+            self._beat("pass")
             results.append(result)
-            if isinstance(trouble, DatabaseError):
+            if isinstance(trouble, DatabaseError) and not isinstance(trouble, DeadlockError):
                 break
         if closed:
             raise closed[0]
@@ -104,6 +116,7 @@ class Loader:
         failures = 0
         told = ""
         while not stop.is_set():
+            self._beat("pass")
             try:
                 self.run_pass(stop)
                 failures, told = 0, ""

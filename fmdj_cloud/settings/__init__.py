@@ -16,6 +16,7 @@ from fmdj_cloud.settings.kubernetes import KubernetesSettings, ProfileSettings
 from fmdj_cloud.settings.load import load_settings, refuse_unknown_names
 from fmdj_cloud.settings.pipelines import PipelineSettings
 from fmdj_cloud.settings.programs import LoadSettings, LogSettings, WorkerSettings
+from fmdj_cloud.settings.serve import ServeSettings
 from fmdj_cloud.settings.storage import FileSettings, S3Settings, StorageSettings
 from fmdj_cloud.settings.tree import Settings
 
@@ -32,6 +33,7 @@ __all__ = [
     "RetrySettings",
     "S3Settings",
     "Section",
+    "ServeSettings",
     "Settings",
     "StorageSettings",
     "WorkerSettings",

@@ -2,104 +2,55 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path, PurePosixPath
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.settings.base import Section
+from fmdj_cloud.settings.kube_affinity import checked_affinity
+from fmdj_cloud.settings.kube_mounts import MountSettings
+from fmdj_cloud.settings.kube_places import Place, SpotSettings, Toleration
+from fmdj_cloud.settings.kube_words import (
+    IMAGE,
+    LABEL_KEY,
+    LABEL_VALUE,
+    MANY,
+    NAME,
+    QUEUE,
+    RESOURCE,
+    SECRET_KEY,
+    VARIABLE,
+    check,
+)
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+__all__ = ["KubernetesSettings", "MountSettings", "Place", "ProfileSettings", "SpotSettings", "Toleration"]
+
 _STAY = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
-_OURS = "fmdj.dev/"
-"""Prefix of our own labels and annotations."""
-
-
-def _checked(pattern: re.Pattern[str], what: str, values: Any) -> None:
-    for value in values:
-        if not pattern.fullmatch(value):
-            raise ValueError(f"{value!r} is not {what}")
-
-
-class Toleration(Section):
-    """A taint that pods of a profile tolerate; fields as in Kubernetes."""
-
-    key: str = Field("", description="Key of the taint; empty, with `Exists`, is any.")
-    operator: Literal["Exists", "Equal"] = Field("Exists", description="How `value` is compared.")
-    value: str = Field("", description="Value of the taint, with `Equal`.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="Effect of the taint; empty is any."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Toleration:
-        if self.key:
-            _checked(_LABEL_KEY, "a taint's key", [self.key])
-        _checked(_LABEL_VALUE, "a taint's value", [self.value])
-        if self.operator == "Exists" and self.value:
-            raise ValueError(f"value={self.value!r} needs operator Equal")
-        if self.operator == "Equal" and not self.key:
-            raise ValueError("operator Equal needs a key")
-        return self
-
-
-class Place(Section):
-    """Where pods may go."""
-
-    node_selector: dict[str, str] = Field(default_factory=dict, description="Labels that a node must have.")
-    tolerations: tuple[Toleration, ...] = Field((), description="Taints that are tolerated.")
-
-    @field_validator("node_selector")
-    @classmethod
-    def _labels(cls, value: dict[str, str]) -> dict[str, str]:
-        _checked(_LABEL_KEY, "a label's name", value)
-        _checked(_LABEL_VALUE, "a label's value", value.values())
-        return value
-
-
-class SpotSettings(Section):
-    """Nodes that may be taken away at any time, for early attempts; the last ones go elsewhere."""
-
-    spot: Place = Field(default_factory=Place, description="Added for attempts on spot nodes.")
-    on_demand: Place = Field(default_factory=Place, description="Added for the attempts after that.")
-    disruptions: Annotated[int, Field(ge=0)] = Field(
-        3, description="After so many disruptions a run goes to on-demand nodes: spot capacity is gone for now."
-    )
-
-
-class MountSettings(Section):
-    """A volume that every worker mounts: a shared folder for `file://`, or files such as a private CA's."""
-
-    path: Annotated[str, Field(pattern=r"^/[^:]+$")] = Field(description="Where it is mounted, an absolute path.")
-    claim: str | None = Field(None, description="PersistentVolumeClaim.")
-    nfs_server: str | None = Field(None, description="NFS server, with `nfs_path`.")
-    nfs_path: str | None = Field(None, description="Path that the NFS server exports.")
-    config_map: str | None = Field(None, description="ConfigMap, its keys as files.")
-    secret: str | None = Field(None, description="Secret, its keys as files.")
-    sub_path: str = Field("", description="Folder in the volume that is mounted; empty is all of it.")
-    read_only: bool = Field(False, description="Whether workers only read it; ConfigMaps and Secrets always are.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> MountSettings:
-        sources = [self.claim, self.nfs_server, self.config_map, self.secret]
-        if sum(source is not None for source in sources) != 1:
-            raise ValueError(f"mount {self.path}: name one of claim, nfs_server, config_map, secret")
-        if (self.nfs_server is None) != (self.nfs_path is None):
-            raise ValueError(f"mount {self.path}: nfs_server and nfs_path go together")
-        if self.nfs_path is not None and not self.nfs_path.startswith("/"):
-            raise ValueError(f"mount {self.path}: nfs_path={self.nfs_path} is not an absolute path")
-        _checked(_NAME, "a name in Kubernetes", [s for s in (self.claim, self.config_map, self.secret) if s])
-        if ".." in PurePosixPath(self.path).parts or ".." in PurePosixPath(self.sub_path).parts:
-            raise ValueError(f"mount {self.path}: `..` leads out of it")
-        if self.sub_path.startswith("/"):
-            raise ValueError(f"mount {self.path}: sub_path={self.sub_path} must be relative")
-        return self
+_RESERVED = ("fmdj.dev/", "batch.kubernetes.io/", "app.kubernetes.io/")
+"""Beginnings of the names of labels and annotations that are ours or Kubernetes' own."""
+_RESERVED_NAMES = ("job-name", "controller-uid")
+_JUDGED = (
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "controller.kubernetes.io/pod-deletion-cost",
+    "kubernetes.io/config.",
+    "scheduler.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+)
+"""Beginnings of annotations that the API server gives a meaning, and refuses pods for."""
+_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_OWN_VARIABLES = frozenset(
+    {"POD_UID", "USER", "HOME", "TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCH_HOME"}
+)
+"""Variables of a worker's pod that are about the pod itself; threads (``*_THREADS``) are pinned besides."""
+_FROM_SECRETS = "FMDJ_STORAGE__"
+"""What variables of ours may come from a Secret: a worker reads no other settings, and may not know the database."""
+_MAX_INT32 = 2**31 - 1
+_MAX_BYTES = 128 * 1024
+"""Of labels, annotations, affinity: half of what Kubernetes takes of annotations, so that ours fit in too."""
 
 
 class ProfileSettings(Section):
@@ -109,7 +60,7 @@ class ProfileSettings(Section):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         None, description="When the image is pulled; empty is Kubernetes' default."
     )
-    image_pull_secrets: tuple[str, ...] = Field((), description="Secrets with registry credentials.")
+    image_pull_secrets: tuple[str, ...] = Field((), max_length=MANY, description="Secrets with registry credentials.")
     max_active: Annotated[int, Field(ge=1)] = Field(
         10, description="Attempts of this profile that may exist at a time: more than nodes are there just queue."
     )
@@ -119,12 +70,14 @@ class ProfileSettings(Section):
     cpu_limit: Annotated[float, Field(ge=0.1, le=1024)] | None = Field(
         None, description="Most cores; empty is no limit, since throttling only makes a run longer."
     )
-    memory_min_mib: Annotated[int, Field(ge=64)] = Field(
+    memory_min_mib: Annotated[int, Field(ge=64, le=67108864)] = Field(
         1024, description="Least memory, MiB: importing Facemap takes 440."
     )
-    memory_max_mib: Annotated[int, Field(ge=64)] = Field(65536, description="Most memory an attempt may get, MiB.")
-    scratch_min_mib: Annotated[int, Field(ge=64)] = Field(1024, description="Least scratch disk, MiB.")
-    scratch_max_mib: Annotated[int, Field(ge=64)] = Field(
+    memory_max_mib: Annotated[int, Field(ge=64, le=67108864)] = Field(
+        65536, description="Most memory an attempt may get, MiB."
+    )
+    scratch_min_mib: Annotated[int, Field(ge=64, le=1073741824)] = Field(1024, description="Least scratch disk, MiB.")
+    scratch_max_mib: Annotated[int, Field(ge=64, le=1073741824)] = Field(
         1048576, description="Most scratch disk an attempt may get, MiB."
     )
     scratch_class: str | None = Field(
@@ -146,24 +99,29 @@ class ProfileSettings(Section):
         None, description="ServiceAccount with the workload identity for the object store; its token isn't mounted."
     )
     kueue_queue: str = Field("", description="LocalQueue of Kueue that admits the Jobs; empty is none.")
-    labels: dict[str, str] = Field(default_factory=dict, description="Further labels of Jobs and pods.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, max_length=MANY, description="Further labels of Jobs and pods."
+    )
     annotations: dict[str, str] = Field(
         default_factory=lambda: dict(_STAY),
         description="Annotations of the pods; by default autoscalers leave a running worker alone.",
     )
     secret_env: dict[str, str] = Field(
         default_factory=dict,
+        max_length=MANY,
         description="Variable -> `secret/key`: credentials of the object store, where there is no workload identity.",
     )
-    run_as_user: Annotated[int, Field(ge=1)] = Field(1000, description="User id; any will do.")
-    run_as_group: Annotated[int, Field(ge=0)] | None = Field(None, description="Group id; empty is the image's.")
-    fs_group: Annotated[int, Field(ge=1)] | None = Field(
+    run_as_user: Annotated[int, Field(ge=1, le=_MAX_INT32)] = Field(1000, description="User id; any will do.")
+    run_as_group: Annotated[int, Field(ge=0, le=_MAX_INT32)] | None = Field(
+        None, description="Group id; empty is the image's."
+    )
+    fs_group: Annotated[int, Field(ge=1, le=_MAX_INT32)] | None = Field(
         None, description="Group that owns mounted volumes; empty is `run_as_user`, so that scratch can be written."
     )
-    supplemental_groups: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), description="Further groups, as shared folders need them."
+    supplemental_groups: tuple[Annotated[int, Field(ge=1, le=_MAX_INT32)], ...] = Field(
+        (), max_length=MANY, description="Further groups, as shared folders need them."
     )
-    stop_grace_s: Annotated[int, Field(ge=15)] = Field(
+    stop_grace_s: Annotated[int, Field(ge=15, le=86400)] = Field(
         30, description="From SIGTERM to SIGKILL, seconds; the worker needs up to 10 to stop by itself."
     )
 
@@ -179,34 +137,53 @@ class ProfileSettings(Section):
             raise ValueError(
                 f"shm_mib={self.shm_mib} is more than memory_min_mib={self.memory_min_mib}: it is part of it"
             )
-        _checked(_RESOURCE, "an extended resource like nvidia.com/gpu", [self.gpu_resource])
+        check(IMAGE, "an image's reference", [self.image] if self.image else [])
+        check(RESOURCE, "an extended resource like nvidia.com/gpu", [self.gpu_resource])
         names = (self.priority_class, self.runtime_class, self.service_account, self.scratch_class)
-        _checked(_NAME, "a name in Kubernetes", [name for name in (*names, *self.image_pull_secrets) if name])
-        _checked(_LABEL_VALUE, "a queue's name", [self.kueue_queue])
+        check(NAME, "a name in Kubernetes", [*(name for name in names if name), *self.image_pull_secrets])
+        check(QUEUE, "a LocalQueue's name", [self.kueue_queue])
         return self
 
     @field_validator("labels", "annotations")
     @classmethod
-    def _not_ours(cls, value: dict[str, str], info: Any) -> dict[str, str]:
-        _checked(_LABEL_KEY, "a name of labels and annotations", value)
+    def _not_ours(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        check(LABEL_KEY, "a name of labels and annotations", value)
+        judged: tuple[str, ...] = _JUDGED
         if info.field_name == "labels":
-            _checked(_LABEL_VALUE, "a label's value", value.values())
+            check(LABEL_VALUE, "a label's value", value.values())
+            judged = ()
         for name in value:
-            if name.startswith((_OURS, "batch.kubernetes.io/", "app.kubernetes.io/")) or name in (
-                "job-name",
-                "controller-uid",
-            ):
+            if name.startswith(_RESERVED) or name in _RESERVED_NAMES:
                 raise ValueError(f"{name} is set by fmdj-cloud or Kubernetes itself")
+            if name.startswith(judged):
+                raise ValueError(f"{name} has a meaning of its own for Kubernetes: set what it stands for")
+            if name == _QUEUE_LABEL:
+                raise ValueError(f"{name} is set by kueue_queue")
+        if sum(len(name) + len(text.encode()) for name, text in value.items()) > _MAX_BYTES:
+            raise ValueError(f"they are larger than {_MAX_BYTES // 1024} KiB together")
         return value
+
+    @field_validator("affinity")
+    @classmethod
+    def _shape(cls, value: dict[str, Any]) -> dict[str, Any]:
+        affinity = checked_affinity(value)
+        if len(json.dumps(affinity)) > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES // 1024} KiB")
+        return affinity
 
     @field_validator("secret_env")
     @classmethod
     def _references(cls, value: dict[str, str]) -> dict[str, str]:
-        _checked(_VARIABLE, "a variable's name", value)
+        check(VARIABLE, "a variable's name", value)
         for variable, reference in value.items():
             secret, slash, key = reference.partition("/")
-            if not slash or not _NAME.fullmatch(secret) or not re.fullmatch(r"[-._A-Za-z0-9]{1,253}", key):
+            if not slash or not NAME.fullmatch(secret) or not SECRET_KEY.fullmatch(key):
                 raise ValueError(f"{variable}={reference!r} is not `secret/key`")
+            name = variable.upper()
+            if name in _OWN_VARIABLES or name.endswith("_THREADS"):
+                raise ValueError(f"{variable} is set by fmdj-cloud itself")
+            if name.startswith(("FMDJ_", "DJ_")) and not name.startswith(_FROM_SECRETS):
+                raise ValueError(f"{variable} is nothing that a worker may read: of ours only {_FROM_SECRETS}* is")
         return value
 
 
@@ -253,7 +230,7 @@ class KubernetesSettings(Section):
     lost_grace_s: Annotated[float, Field(ge=0)] = Field(
         300, description="A pod that is still ending so long after its grace is on a dead node, seconds."
     )
-    job_ttl_s: Annotated[int, Field(ge=3600)] = Field(
+    job_ttl_s: Annotated[int, Field(ge=3600, le=_MAX_INT32)] = Field(
         7 * 86400,
         description="Kubernetes deletes an ended Job after this, seconds: a backstop, the controller is first.",
     )
@@ -262,7 +239,7 @@ class KubernetesSettings(Section):
         description="Profiles by name. Runs of a kind take the profile of its name (`svd`, `pose`, `import`), "
         "unless a FacemapRun names another; a kind without one takes `default`.",
     )
-    mounts: tuple[MountSettings, ...] = Field((), description="Volumes that every worker mounts.")
+    mounts: tuple[MountSettings, ...] = Field((), max_length=MANY, description="Volumes that every worker mounts.")
 
     @model_validator(mode="after")
     def _consistent(self) -> KubernetesSettings:
@@ -273,9 +250,6 @@ class KubernetesSettings(Section):
         paths = [mount.path for mount in self.mounts]
         if len(set(paths)) != len(paths):
             raise ValueError(f"mounts have the same path: {', '.join(paths)}")
-        for path in paths:
-            if path in ("/", "/dev/shm", "/scratch", "/tmp"):  # noqa: S108 - a path in the container
-                raise ValueError(f"mount {path}: the worker's pod has a volume of its own there")
         return self
 
     def profile_for(self, kind: Kind, name: str = "") -> tuple[str, ProfileSettings]:

@@ -29,6 +29,7 @@ from fmdj_cloud.settings.database import DatabaseSettings
 from fmdj_cloud.settings.kubernetes import KubernetesSettings
 from fmdj_cloud.settings.pipelines import PipelineSettings
 from fmdj_cloud.settings.programs import LoadSettings, LogSettings, WorkerSettings
+from fmdj_cloud.settings.serve import ServeSettings
 from fmdj_cloud.settings.storage import StorageSettings
 
 
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     local: LocalSettings = Field(default_factory=LocalSettings, description="The local launcher.")
     worker: WorkerSettings = Field(default_factory=WorkerSettings, description="The worker.")
     load: LoadSettings = Field(default_factory=LoadSettings, description="The loader.")
+    serve: ServeSettings = Field(default_factory=ServeSettings, description="Health and metrics over HTTP.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logs.")
 
     @model_validator(mode="after")
