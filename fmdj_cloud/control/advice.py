@@ -10,8 +10,10 @@ ADVICE: dict[FailureClass, str] = {
     FailureClass.CONFIG: "Ask whoever installed fmdj-cloud to correct the setting; `fmdj doctor` checks them all.",
     FailureClass.CHANGED: "Its videos kept being replaced while it ran: wait until the upload is complete.",
     FailureClass.STORAGE: "The object store failed again and again: `fmdj doctor` tells whether it answers now.",
-    FailureClass.MEMORY: "It needs more memory than `controller.memory_cap_mib` allows: raise it, or raise sbin.",
-    FailureClass.DISK: "It needs more scratch disk than `controller.scratch_cap_mib` allows: raise it.",
+    FailureClass.MEMORY: "It needs more memory than its cap allows: raise that (`controller.memory_cap_mib`; on "
+    "Kubernetes its profile's `memory_max_mib`), or raise sbin.",
+    FailureClass.DISK: "It needs more scratch disk than its cap allows: raise that (`controller.scratch_cap_mib`; on "
+    "Kubernetes its profile's `scratch_max_mib`).",
     FailureClass.GPU: "The GPUs that it was given don't work: ask whoever runs the nodes.",
     FailureClass.DISRUPTED: "Its machine was taken away too often: use one that stays.",
     FailureClass.IMAGE: "The worker's image can't be pulled: check its name and the pull secret.",

@@ -7,6 +7,7 @@ from typing import Any
 
 from fmdj_cloud.contracts import (
     ACCEPTABLE_CHECKS,
+    POPULATE,
     AttemptRecord,
     BindingRecord,
     BindingState,
@@ -18,6 +19,7 @@ from fmdj_cloud.contracts import (
 )
 from fmdj_cloud.control.advice import ADVICE
 from fmdj_cloud.names import display_key
+from fmdj_cloud.pipeline.silence import populates, process_of, shows_itself
 
 
 class Observation(Frozen):
@@ -38,6 +40,8 @@ class Observation(Frozen):
     attempts: tuple[AttemptRecord, ...] = ()
     progress: Progress | None = None
     now: dt.datetime
+    silent_s: float
+    """After how many seconds without a sign of life a ``populate()`` counts as gone."""
 
 
 class AttemptLine(Frozen):
@@ -138,7 +142,11 @@ def _verdict(o: Observation) -> tuple[str, str, str]:
 
 
 def _controller(o: Observation) -> str:
-    return _NOTHING if o.leader else f"No controller is running. {_START}"
+    if o.leader:
+        return _NOTHING
+    if o.attempts and o.attempts[-1].launcher == POPULATE:
+        return "No controller is running. Call populate() again, or start one with `fmdj controller`."
+    return f"No controller is running. {_START}"
 
 
 def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
@@ -157,6 +165,8 @@ def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
 
 
 def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
+    if o.attempts and populates(run, o.attempts[-1]):
+        return "launched", *_of_populate(o, run, o.attempts[-1])
     if run.wanted is not Wanted.RUN and run.state not in (RunState.HELD, RunState.CANCELLED):
         return run.state.value, f"Somebody asked to {run.wanted.value} it; the controller is about to.", _controller(o)
     if run.state is RunState.READY:
@@ -167,22 +177,45 @@ def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
     if run.state is RunState.LAUNCHED:
         if o.progress is None:
             return "launched", f"Attempt {run.attempt} has started and reported no progress yet.", _controller(o)
-        p = o.progress
-        eta = f", about {p.eta_s:.0f} s to go" if p.eta_s is not None else ""
-        done = f"{p.frames_done} of {p.frames_total} frames" if p.frames_total else "no frames yet"
-        why = f"Attempt {run.attempt} is at {p.stage}: {done}, {p.frames_per_s:.0f} frames/s{eta}."
-        return "launched", why, _controller(o)
+        return "launched", f"Attempt {run.attempt} is at {_progress(o.progress)}.", _controller(o)
     if run.state is RunState.PUBLISHED:
         return (
             "published",
             f"Attempt {run.attempt} has published its outputs; the loader writes them into the database.",
-            "Nothing, as long as a loader is running (`fmdj loader`).",
+            "Nothing, as long as a loader is running (`fmdj loader`)"
+            + (", or call FacialSignal.populate()." if o.attempts and o.attempts[-1].launcher == POPULATE else "."),
         )
     if run.state is RunState.FAILED:
         return "failed", run.sentence, _of_failure(o, run)
     if run.state is RunState.HELD:
         return "held", run.sentence or "Somebody holds it.", "`fmdj release KEY` lets it go."
     return run.state.value, run.sentence or "Somebody cancelled it.", _ASK_AGAIN
+
+
+def _of_populate(o: Observation, run: RunRecord, attempt: AttemptRecord) -> tuple[str, str]:
+    who = f"populate() in {process_of(attempt)}"
+    since = f"since {attempt.started:%Y-%m-%d %H:%M} UTC"
+    if not shows_itself(run, o.silent_s, o.now):
+        why = (
+            f"{who} has computed attempt {run.attempt} {since} and was last heard of at "
+            f"{run.updated:%Y-%m-%d %H:%M:%S} UTC: it was killed, hangs, or can't reach the database."
+        )
+        return why, _controller(o)
+    if run.wanted is not Wanted.RUN:
+        return f"Somebody asked to {run.wanted.value} it; {who} is about to.", _NOTHING
+    ago = max(0.0, (o.now - run.updated).total_seconds())
+    at = f", at {_progress(o.progress)}" if o.progress is not None else ""
+    return (
+        f"{who} computes attempt {run.attempt} {since}{at}; its last sign of life is {ago:.0f} s old.",
+        f"Nothing, as long as that process lives; if it was killed, the task is free {o.silent_s:.0f} s after it was "
+        "last heard of. `fmdj cancel KEY` ends it.",
+    )
+
+
+def _progress(p: Progress) -> str:
+    eta = f", about {p.eta_s:.0f} s to go" if p.eta_s is not None else ""
+    done = f"{p.frames_done} of {p.frames_total} frames" if p.frames_total else "no frames yet"
+    return f"{p.stage}: {done}, {p.frames_per_s:.0f} frames/s{eta}"
 
 
 def _of_failure(o: Observation, run: RunRecord) -> str:

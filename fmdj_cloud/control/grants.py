@@ -31,8 +31,14 @@ class Program(enum.StrEnum):
     CONTROLLER = "controller"
     LOADER = "loader"
     WORKER = "worker"
+    POPULATE = "populate"
+    """People whose own process computes and loads: ``FacemapProcessing.populate()``, ``FacialSignal.populate()``."""
     CLI = "cli"
     """People who look at tasks and say what they want of them."""
+
+
+_LOADING = (Program.LOADER, Program.POPULATE)
+"""They insert results."""
 
 
 class Grant(Frozen):
@@ -57,6 +63,14 @@ _LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
         "binding": ("INSERT", "UPDATE", "DELETE"),
     },
     Program.LOADER: {"run": ("UPDATE",), "run__attempt": ("UPDATE",), "run__job": ("UPDATE",)},
+    Program.POPULATE: {
+        "pipeline": ("INSERT",),
+        "run": ("INSERT", "UPDATE"),
+        "run__attempt": ("INSERT", "UPDATE"),
+        "run__job": ("INSERT", "UPDATE"),
+        "recompute": ("DELETE",),
+        "binding": ("INSERT", "UPDATE"),
+    },
     Program.CLI: {
         "pipeline": ("UPDATE",),
         "run": ("UPDATE",),
@@ -109,7 +123,7 @@ def _ledger_grants(program: Program, database: Database, labs: Sequence[Lab]) ->
             if table in found:
                 yield Grant(schema_name=schema, table=table, rights=_READ + more.get("binding", ()))
         for signal in (lab.signals.Pupil, lab.signals.Blink, lab.signals.Running):
-            rights = (*_READ, "INSERT", "DELETE") if program is Program.LOADER else _READ
+            rights = (*_READ, "INSERT", "DELETE") if program in _LOADING else _READ
             yield Grant(schema_name=schema, table=str(signal.table_name), rights=rights)
 
 
@@ -118,17 +132,39 @@ def _element_grants(program: Program, database: Database, lab: Lab) -> Iterator[
     read = (element.VideoRecording, element.VideoFile, element.RecordingInfo, element.FacemapTask)
     parts = (element.Region, element.MotionSVD, element.MovieSVD, element.Summary)
     results = (element.FacemapProcessing, element.FacialSignal, *parts)
-    inserted = {*results, element.RecordingInfo} if program is Program.LOADER else set()
+    inserted = {*results, element.RecordingInfo} if program in _LOADING else set()
     for table in (*read, *results):
         rights = _READ + (("INSERT",) if table in inserted else ())
-        if table is element.FacemapTask and program is Program.LOADER:
+        if table is element.FacemapTask and program in _LOADING:
             # it is also what locks the row against edits while its results are inserted
             rights += ("UPDATE (facemap_output_dir)",)
+        if table is element.FacemapProcessing and program in _LOADING:
+            # a row without a FacialSignal, such as populate()'s own, is made to tell of the outputs that are loaded
+            rights += ("UPDATE (processing_time)", "UPDATE (package_version)")
         if table is element.FacemapTask and program is Program.CLI:
             rights += ("INSERT",)
         yield Grant(schema_name=element.schema, table=str(table.table_name), rights=rights)
-    if _LINEAGE in database.tables(element.schema):
+    found = database.tables(element.schema)
+    if _LINEAGE in found:
         yield Grant(schema_name=element.schema, table=_LINEAGE, rights=_READ)
+    if program is not Program.POPULATE:
+        return
+    for table in (element.FacemapProcessing, element.FacialSignal):
+        jobs = f"~~{str(table.table_name).lstrip('_')}"
+        if jobs in found:  # what populate(reserve_jobs=True) keeps, where somebody has used it
+            yield Grant(schema_name=element.schema, table=jobs, rights=(*_READ, "INSERT", "UPDATE", "DELETE"))
+    for schema, name in _linked(database, element.VideoRecording):
+        yield Grant(schema_name=schema, table=name, rights=_READ)
+
+
+def _linked(database: Database, table: Any) -> Iterator[tuple[str, str]]:
+    """Return (schema, table) of what a table refers to: the linking module's Session and Device."""
+    graph = database.connection.dependencies
+    for parent in table.parents():
+        # where a foreign key renames attributes, DataJoint puts a node called by a number between the two
+        for name in graph.parents(parent) if parent.isdigit() else (parent,):
+            schema, table_name = database.connection.adapter.split_full_table_name(name)
+            yield str(schema), str(table_name)
 
 
 def grant_statements(grants: Iterable[Grant], backend: Backend, user: str) -> tuple[str, ...]:
@@ -176,16 +212,16 @@ def bucket_policy(
     """
     videos = [root for p in pipelines for root in (*p.video_roots, *p.path_map.values())]
     processed = [p.processed_root for p in pipelines]
-    reads_videos = program in (Program.CONTROLLER, Program.WORKER, Program.CLI)
+    reads_videos = program is not Program.LOADER
     read = [*(videos if reads_videos else []), *processed]
     statements = [_listing(read), _objects("Read", _READ_OBJECTS, [_below(root) for root in read])]
     if program is Program.CONTROLLER:
         # what uploads of killed workers have left is found, and aborted
         statements.append(_listing(processed) | {"Sid": "Uploads", "Action": ["s3:ListBucketMultipartUploads"]})
         statements.append(_objects("Write", _WRITE_OBJECTS, [_below(root) for root in processed]))
-    elif program is Program.WORKER:
+    elif program in (Program.WORKER, Program.POPULATE):  # populate() and its worker are one user
         every = [f"{root.rstrip('/')}/*/{kind}-*/a*" for root in processed for kind in Kind]
-        folders = [attempt_folder] if attempt_folder else every
+        folders = [attempt_folder] if attempt_folder and program is Program.WORKER else every
         statements.append(_objects("Write", _WRITE_OBJECTS, [_below(folder) for folder in folders]))
     return {"Version": "2012-10-17", "Statement": [s for s in statements if s.get("Resource")]}
 

@@ -74,8 +74,18 @@ def select_tasks(labs: Iterable[Lab], ledger: Ledger, restriction: dict[str, Any
     return found
 
 
-def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any]) -> Observation:
-    """Return all that is known of one task."""
+def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], silent_s: float) -> Observation:
+    """Return all that is known of one task.
+
+    Parameters
+    ----------
+    lab : Lab
+    ledger : Ledger
+    store : Store
+    key : dict
+    silent_s : float
+        After how many seconds without a sign of life a ``populate()`` counts as gone.
+    """
     canonical = canonical_key(key)
     digests = lab.tasks.param_digests([key])
     binding = ledger.binding(lab.name, Kind.SVD, key)
@@ -97,6 +107,7 @@ def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any]) ->
         attempts=tuple(ledger.attempts(run.run_id)) if run is not None else (),
         progress=read_progress(store, run) if run is not None else None,
         now=now,
+        silent_s=silent_s,
     )
 
 

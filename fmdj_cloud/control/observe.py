@@ -121,7 +121,11 @@ class Observer:
             else self._launched(run, attempts.get(run.run_id), by_attempt.get((run.run_id, run.attempt)), tally)
             for run in runs.values()
         )
-        return Scene(self.with_obsolete(views, rotated, labs), jobs, known, self._ledger.database.now())
+        views = tuple(
+            replace(view, unsure=True) if _ends_unseen(view) and self._may_be_there(view, tally) else view
+            for view in self.with_obsolete(views, rotated, labs)
+        )
+        return Scene(views, jobs, known, self._ledger.database.now())
 
     def with_obsolete(
         self, views: Sequence[RunView], run_ids: Iterable[str], labs: Mapping[str, Lab]
@@ -170,10 +174,12 @@ class Observer:
             return view
         if found is not None:
             return replace(view, manifest_known=True, manifest_sha256=found[1])
-        return replace(view, manifest_known=True, unsure=self._may_be_there(view, tally))
+        # one whose maker died before it said so is asked for by creating it
+        was_there = attempt is not None and attempt.job_uid is not None
+        return replace(view, manifest_known=True, unsure=was_there and self._may_be_there(view, tally))
 
     def _may_be_there(self, view: RunView, tally: Tally) -> bool:
-        """Tell whether a Job that isn't seen is there all the same: also one whose maker died before it said so."""
+        """Tell whether a Job that isn't seen is there all the same."""
         attempt = view.attempt
         if view.job is not None or attempt is None or populates(view.run, attempt):
             return False
@@ -182,6 +188,13 @@ class Observer:
         except LaunchError as error:
             tally.trouble(f"Run {view.run.run_id}: {error.sentence}")
             return True
+
+
+def _ends_unseen(view: RunView) -> bool:
+    """Tell whether a launched run ends now whose Job nobody has ever seen: its maker may have died after making it."""
+    made = view.attempt is not None and view.attempt.job_uid is not None
+    ends = bool(view.obsolete) or view.run.wanted is not Wanted.RUN
+    return view.run.state is RunState.LAUNCHED and view.job is None and ends and not made and not view.unsure
 
 
 def count_under_way(views: Sequence[RunView], jobs: Sequence[JobObservation], now: dt.datetime) -> int:

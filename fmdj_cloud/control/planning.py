@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Outcome, PipelineRecord, TaskRecord
+from fmdj_cloud.control.facemapruns.overrides import overridden
 from fmdj_cloud.control.leader import Leader
 from fmdj_cloud.control.places import PlannedRun
 from fmdj_cloud.control.plan import plan_task
@@ -112,11 +113,13 @@ class Planner:
     def _plan_task(self, lab: Lab, record: PipelineRecord, task: TaskRecord, epoch: int, tally: Tally) -> None:
         try:
             planned = plan_task(task, lab.settings, self._store, self._settings, engine=record.engine)
+            asked = self._ledger.overrides([task.task_digest]).get(task.task_digest)
+            plan = planned.plan if asked is None else overridden(planned.plan, asked, self._settings.controller)
             run = self._ledger.plan(
                 task,
                 planned.run_id,
                 planned.content_digest,
-                planned.plan,
+                plan,
                 planned.output_dir_uri,
                 manifest_verifies=self._verifies,
                 epoch=epoch,

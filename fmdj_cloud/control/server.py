@@ -18,7 +18,7 @@ _BYTES_PER_FRAME = 32
 _PACKET_SHARE = 0.45
 _IDLE_S = 600
 """The loader's connection is idle while it fetches and checks outputs."""
-_PROGRAMS = (Program.CONTROLLER, Program.LOADER, Program.CLI)
+_PROGRAMS = (Program.CONTROLLER, Program.LOADER, Program.POPULATE, Program.CLI)
 _LOCAL = ("localhost", "127.", "::1", "/")
 
 
@@ -45,7 +45,7 @@ def diagnose_grants(database: Database, labs: Sequence[Lab]) -> Finding:
     """Tell which programs this user has the rights for."""
     missing = {program: missing_rights(database, database_grants(program, database, labs)) for program in _PROGRAMS}
     able = [program.value for program in _PROGRAMS if not missing[program]]
-    found = f"This user may be: {', '.join(able) or 'none of controller, loader and cli'}."
+    found = f"This user may be: {', '.join(able) or 'none of controller, loader, populate and cli'}."
     for program in _PROGRAMS:
         if missing[program]:
             first, more = missing[program][0], len(missing[program]) - 1

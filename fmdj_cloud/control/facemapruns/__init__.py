@@ -1,0 +1,1 @@
+"""The FacemapRun resource: tasks asked for, and watched, with kubectl."""
