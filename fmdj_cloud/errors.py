@@ -169,6 +169,12 @@ class DatabaseError(FmdjError):
     exit_code = 4
 
 
+class DeadlockError(DatabaseError):
+    """Others held rows that a transaction needed: the server ended it, nothing was written, and it may be repeated."""
+
+    code = "deadlock"
+
+
 class LostRaceError(FmdjError):
     """A conditional change found the row already changed by somebody else: nothing was written."""
 

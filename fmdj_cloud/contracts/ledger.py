@@ -40,6 +40,53 @@ class Acceptance(Frozen):
     accepted: dt.datetime
 
 
+class Overrides(Frozen):
+    """What a FacemapRun asks for beside the task itself."""
+
+    priority: int | None = None
+    """None leaves it as it is."""
+    profile: str = ""
+    """Empty for the kind's own."""
+    time_budget_s: float | None = None
+    """None for what the estimate says."""
+    shards: str = ""
+    """As it was written: a number, or ``auto``."""
+
+
+class ClaimedRun(Frozen):
+    """What matters of the run of a task that belongs to a FacemapRun."""
+
+    run_id: str
+    state: RunState
+    attempt: int
+    wanted: Wanted
+    populates: bool
+    """Whether ``populate()`` computes it: that is its process's own affair."""
+
+
+class ClaimRecord(Frozen):
+    """A row of the ledger's Claim table: the FacemapRun that a task belongs to."""
+
+    task_digest: str
+    owner: str
+    """UID of the FacemapRun."""
+    owner_name: str
+    pipeline: str
+    kind: Kind
+    """Of the task table."""
+    task: str
+    """Canonical key of the task."""
+    overrides: Overrides
+    held: bool
+    """Whether the FacemapRun is suspended: nothing of it starts."""
+    stopped: bool
+    """Whether a run is held for that."""
+    leaving: bool
+    """Whether the task is no longer wanted, and its run is being cancelled."""
+    run: ClaimedRun | None = None
+    """Its run, unless that is over or was given up."""
+
+
 class RunRecord(Frozen):
     """A row of the ledger's Run table."""
 

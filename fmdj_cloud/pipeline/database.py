@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import datajoint as dj
 
-from fmdj_cloud.errors import ConfigError, DatabaseError
+from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError
 from fmdj_cloud.pipeline.dialect import Backend, Dialect, dialect_of
+from fmdj_cloud.pipeline.repeating import REPEATING, Repeating
 from fmdj_cloud.settings import DatabaseSettings
 
 logger = logging.getLogger(__name__)
+R = TypeVar("R")
 
 
 class Database:
@@ -27,6 +29,8 @@ class Database:
     connection : datajoint.Connection, optional
         One that is open already, such as that of a lab's own tables; of `settings` only the prefix counts then.
         On MySQL its sessions are made to read what is committed, as those of ours.
+    repeating : Repeating
+        What becomes of transactions that had to make way for others.
 
     Attributes
     ----------
@@ -44,8 +48,9 @@ class Database:
         If the server can't be reached or refuses the user.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, connection: Any = None) -> None:
+    def __init__(self, settings: DatabaseSettings, *, connection: Any = None, repeating: Repeating = REPEATING) -> None:
         self.settings = settings
+        self._repeating = repeating
         self._depth = 0
         self._suspect = False
         self.instance = _connect(settings) if connection is None else _GivenInstance(connection)
@@ -116,6 +121,29 @@ class Database:
         assert isinstance(now, dt.datetime)  # noqa: S101
         return now
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, ours or a caller's."""
+        return bool(self._depth or self.connection.in_transaction)
+
+    def repeated(self, change: Callable[[], R]) -> R:
+        """Make a change, again if the server undid it in favour of others.
+
+        Inside a transaction it is made once: what was undone then is the whole of it, which only who began it can
+        repeat.
+
+        Parameters
+        ----------
+        change : callable
+            One transaction, or several that may be repeated.
+
+        Raises
+        ------
+        DeadlockError
+            If it was undone every time.
+        """
+        return change() if self.in_transaction else self._repeating.call(change)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the statements inside as one transaction; joins the one that is already open, if any.
@@ -125,7 +153,7 @@ class Database:
         DatabaseError
             If it can't be committed; whether it was is then not known.
         """
-        if self._depth or self.connection.in_transaction:
+        if self.in_transaction:
             yield
             return
         self.ensure_connected()
@@ -186,7 +214,7 @@ class Database:
         DatabaseError
             If the server can't be reached.
         """
-        if self._depth or self.connection.in_transaction:
+        if self.in_transaction:
             return
         self._suspect = False
         # Asked of the adapter: `is_connected` is always true on PostgreSQL (DataJoint 2.3.5)
@@ -214,6 +242,11 @@ class Database:
         try:
             return call(*args)
         except (dj.errors.DataJointError, self.dialect.driver_error) as error:
+            if self.dialect.is_deadlock(error):
+                raise DeadlockError(
+                    f"The database {_where(self.connection.conn_info)} undid a change, since others held the rows it "
+                    f"needed ({_first(error)}): try it again."
+                ) from error
             self._suspect = True
             raise DatabaseError(
                 f"The database {_where(self.connection.conn_info)} refused: {_first(error)}."

@@ -29,6 +29,8 @@ class Dialect:
         Statements that every new connection begins with.
     driver : str
         Module whose ``Error`` is the base of what the driver raises.
+    yielding : frozenset
+        What the server calls it when it ends a transaction, or a statement, because others hold the rows it needs.
     """
 
     backend: Backend
@@ -37,12 +39,18 @@ class Dialect:
     share: str
     session: tuple[str, ...]
     driver: str
+    yielding: frozenset[int | str]
 
     @property
     def driver_error(self) -> type[Exception]:
         """Base class of the driver's errors."""
         error: type[Exception] = importlib.import_module(self.driver).Error
         return error
+
+    def is_deadlock(self, error: BaseException) -> bool:
+        """Tell whether an error means that a transaction had to make way for another, and may be repeated."""
+        code = getattr(error, "pgcode", None) if self.backend == "postgresql" else next(iter(error.args), None)
+        return isinstance(error, self.driver_error) and code in self.yielding
 
     def idle_limit(self, seconds: int) -> str:
         """Return the statement that makes the server end a session of ours that is idle inside a transaction."""
@@ -71,6 +79,8 @@ POSTGRESQL = Dialect(
     share="FOR SHARE",
     session=(),
     driver="psycopg2",
+    # serialization_failure, deadlock_detected, lock_not_available (where the administrator set lock_timeout)
+    yielding=frozenset({"40001", "40P01", "55P03"}),
 )
 MYSQL = Dialect(
     backend="mysql",
@@ -80,6 +90,7 @@ MYSQL = Dialect(
     # As PostgreSQL: a statement sees what is committed, and absent rows aren't locked.
     session=("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",),
     driver="pymysql",
+    yielding=frozenset({1205, 1213}),  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 )
 
 

@@ -36,8 +36,16 @@ class Lab:
         return self.settings.name
 
 
-def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings) -> Lab:
+def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, *, claimed_only: bool = False) -> Lab:
     """Open a pipeline's schema and make sure that our own tables for it exist.
+
+    Parameters
+    ----------
+    database : Database
+    ledger : Ledger
+    settings : PipelineSettings
+    claimed_only : bool
+        Whether only tasks that belong to a FacemapRun are pending (``controller.trigger: facemapruns``).
 
     Raises
     ------
@@ -49,6 +57,6 @@ def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings) -> 
     return Lab(
         settings=settings,
         element=element,
-        tasks=Tasks(database, element, ledger, settings),
+        tasks=Tasks(database, element, ledger, settings, claimed_only=claimed_only),
         signals=declare_signals(database, element, settings.name),
     )

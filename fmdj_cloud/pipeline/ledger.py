@@ -16,8 +16,11 @@ from fmdj_cloud.contracts import (
 )
 from fmdj_cloud.errors import LostRaceError
 from fmdj_cloud.names import canonical_key, display_key
+from fmdj_cloud.pipeline.ledger_bindings import ACTIVE
 from fmdj_cloud.pipeline.ledger_leader import Leadership, Pipelines, Requests
 from fmdj_cloud.pipeline.ledger_restore import Restoring
+from fmdj_cloud.pipeline.ledger_triggers import Triggers
+from fmdj_cloud.pipeline.repeating import repeated
 
 _ASKED_AGAIN = FINISHED_STATES | {RunState.FAILED, RunState.CANCELLED}
 """States from which a run starts anew when its task, pending again, is planned onto it."""
@@ -27,7 +30,7 @@ ManifestVerifies = Callable[[str, int, str], bool]
 """(run folder, attempt, manifest sha256) -> whether that manifest still verifies."""
 
 
-class Ledger(Leadership, Pipelines, Requests, Restoring):
+class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
     """All of the ledger on one connection.
 
     Its schema is declared where it isn't yet. Every state change is one conditional UPDATE on the run's
@@ -46,6 +49,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
         From every method, if the database is gone or refuses.
     """
 
+    @repeated
     def plan(
         self,
         task: TaskRecord,
@@ -112,6 +116,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
             raise LostRaceError(f"Run {run_id} disappeared while it was planned.")
         return planned
 
+    @repeated
     def supersede(
         self,
         run_id: str,
@@ -142,6 +147,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
                 self._in_bindings("changed = changed + 1", (), run_id)
             return True
 
+    @repeated
     def set_priority(self, run_id: str, priority: int) -> bool:
         """Set the priority of a run and its binding; lower is more urgent. False if there is no such run."""
         with self.database.transaction():
@@ -226,8 +232,14 @@ class Ledger(Leadership, Pipelines, Requests, Restoring):
         table = self.binding_table(task.pipeline, task.kind)
         self._insert_binding(table, task, BindingState.PLANNED)
         # What people asked for since the task was found pending: it stays locked until the commit
-        sql = f"SELECT state, priority FROM {table.name} WHERE task_digest = %s FOR UPDATE"
-        ((state, priority),) = self.database.query(sql, (task.task_digest,))
+        sql = f"SELECT state, priority, run_id FROM {table.name} WHERE task_digest = %s FOR UPDATE"
+        rows = self.database.query(sql, (task.task_digest,))
+        if not rows:  # it was there when it was to be inserted
+            raise LostRaceError(f"Task {display_key(task.key)} was asked for anew while it was planned: it has no run.")
+        ((state, priority, bound),) = rows
+        other = self.run(bound) if bound not in (None, run_id) else None
+        if other is not None and other.state.value in ACTIVE:  # planned since the first look, by somebody else
+            raise LostRaceError(f"Task {display_key(task.key)} was planned as {bound} at the same moment.")
         if state in (BindingState.HELD.value, BindingState.CANCELLED.value):
             raise LostRaceError(f"Task {display_key(task.key)} was {state} while it was planned: it has no run.")
         if begins:  # its row is this transaction's; else it was given the priority when that was set

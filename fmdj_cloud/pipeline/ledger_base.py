@@ -16,8 +16,10 @@ NOTHING: Sql = ("", ())
 class LedgerBase:
     """Base of the ledger's parts.
 
-    Locks are taken in one order, so that no two transactions wait for each other: Leader (shared), Run,
-    Attempt, Job, Binding; leadership itself changes in transactions that touch nothing else.
+    Locks are taken in one order, so that transactions seldom wait for each other in a circle: Leader (shared),
+    Run, Attempt, Job, Binding, Claim; leadership itself changes in transactions that touch nothing else. MySQL
+    also locks, after the binding, the runs that a condition on it looks at: what a deadlock undoes is made again
+    (:mod:`fmdj_cloud.pipeline.repeating`), so every method that changes something is marked ``repeated``.
 
     Parameters
     ----------
@@ -42,11 +44,17 @@ class LedgerBase:
         self._job = database.quote(schema, "run__job")
         self._acceptance = database.quote(schema, "acceptance")
         self._recompute = database.quote(schema, "recompute")
+        self._claim = database.quote(schema, "claim")
 
     @property
     def run_table(self) -> str:
         """Quoted full name of the Run table."""
         return self._run
+
+    @property
+    def claim_table(self) -> str:
+        """Quoted full name of the Claim table."""
+        return self._claim
 
     def _fence(self, epoch: int | None) -> Sql:
         """Return the condition that `epoch` leads; the row stays locked against a new leader until the commit."""

@@ -24,6 +24,7 @@ from fmdj_cloud.pipeline.keys import KeyColumns
 from fmdj_cloud.pipeline.ledger_base import LedgerBase, Sql, one_of
 from fmdj_cloud.pipeline.ledger_rows import binding_record, failure_of, fit
 from fmdj_cloud.pipeline.ledger_tables import BINDING_COLUMNS, declare_bindings
+from fmdj_cloud.pipeline.repeating import repeated
 
 ACTIVE = (RunState.READY.value, RunState.LAUNCHED.value, RunState.PUBLISHED.value, RunState.HELD.value)
 _FINISHED = tuple(sorted(state.value for state in FINISHED_STATES))
@@ -114,6 +115,7 @@ class Bindings(LedgerBase):
         tail = f" ORDER BY b.priority, b.since, b.task_digest{cut}"
         return self._bindings(pipeline, kind, (f"b.state IN ({one_of(names)})", names), tail)
 
+    @repeated
     def wait(self, task: TaskRecord, sentence: str, next_look: dt.datetime | float, *, epoch: int | None) -> None:
         """Note that an input of a task isn't there yet.
 
@@ -138,6 +140,7 @@ class Bindings(LedgerBase):
             look = (self.database.dialect.soon, (round(next_look * 1_000_000),))
         self._note(task, BindingState.WAITING, sentence, None, look, Wanted.RUN, epoch)
 
+    @repeated
     def refuse(self, task: TaskRecord, outcome: Outcome, *, epoch: int | None) -> None:
         """Note that a task can't be planned, and why; it stays so until it is edited or retried.
 
@@ -149,6 +152,7 @@ class Bindings(LedgerBase):
         failure = failure_of(outcome)
         self._note(task, BindingState.REFUSED, outcome.sentence, failure, ("NULL", ()), Wanted.RUN, epoch)
 
+    @repeated
     def hold_task(self, task: TaskRecord, sentence: str, *, epoch: int | None) -> None:
         """Hold a task that has no run yet; :meth:`forget` lets it go.
 
@@ -159,6 +163,7 @@ class Bindings(LedgerBase):
         """
         self._note(task, BindingState.HELD, sentence, None, ("NULL", ()), Wanted.HOLD, epoch)
 
+    @repeated
     def forget(self, pipeline: str, kind: Kind, key: Mapping[str, Any], *, epoch: int | None) -> bool:
         """Forget what is known of a task, so that it is pending again.
 

@@ -8,6 +8,7 @@ import uuid
 from fmdj_cloud.contracts import Engine, PipelineRecord, RequestRecord
 from fmdj_cloud.pipeline.ledger_base import LedgerBase
 from fmdj_cloud.pipeline.ledger_rows import PIPELINE_COLUMNS, REQUEST_COLUMNS, fit, pipeline_record, request_record
+from fmdj_cloud.pipeline.repeating import repeated
 
 _NEVER = dt.datetime(1970, 1, 1)
 
@@ -15,6 +16,7 @@ _NEVER = dt.datetime(1970, 1, 1)
 class Leadership(LedgerBase):
     """The one row that says which controller leads."""
 
+    @repeated
     def acquire(self, holder: str, lease_s: float) -> int | None:
         """Become the leader, or stay it, if nobody else leads.
 
@@ -54,6 +56,7 @@ class Leadership(LedgerBase):
             ((epoch,),) = self.database.query(f"SELECT epoch FROM {self._leader} WHERE leader_id = 1")
             return int(epoch)
 
+    @repeated
     def take_over(self, holder: str, lease_s: float) -> int | None:
         """Lead under a new epoch, whoever led before: for who was elected elsewhere.
 
@@ -75,6 +78,7 @@ class Leadership(LedgerBase):
             rows = self.database.query(f"SELECT holder, epoch FROM {self._leader} WHERE leader_id = 1")
         return int(rows[0][1]) if rows and rows[0][0] == holder else None
 
+    @repeated
     def renew(self, holder: str, epoch: int, lease_s: float) -> bool:
         """Lead on; False if leadership was lost or has run out (acquire it again then)."""
         dialect = self.database.dialect
@@ -87,6 +91,7 @@ class Leadership(LedgerBase):
                 )
             )
 
+    @repeated
     def resign(self, holder: str, epoch: int) -> None:
         """Lead no more, so that another need not wait for the lease to run out."""
         with self.database.transaction():
@@ -108,6 +113,7 @@ class Leadership(LedgerBase):
 class Pipelines(LedgerBase):
     """What was decided when each pipeline was first seen."""
 
+    @repeated
     def see_pipeline(
         self, name: str, *, engine: Engine, pending: int, limit: int, basis: str = "facemap"
     ) -> PipelineRecord:
@@ -135,6 +141,7 @@ class Pipelines(LedgerBase):
         """Return all pipelines ever seen, by name."""
         return self._pipelines("", ())
 
+    @repeated
     def release(self, name: str) -> bool:
         """Take a pipeline's first-start brake off; False if it wasn't on."""
         with self.database.transaction():
@@ -149,6 +156,7 @@ class Pipelines(LedgerBase):
 class Requests(LedgerBase):
     """What people ask a running controller for."""
 
+    @repeated
     def ask(self, what: str, asked_by: str) -> str:
         """Ask the running controller for something; return the request's id.
 
@@ -182,6 +190,7 @@ class Requests(LedgerBase):
         )
         return request_record(rows[0]) if rows else None
 
+    @repeated
     def answer(self, request_id: str, sentence: str, *, epoch: int | None) -> bool:
         """Close an open request; False if it isn't open, or `epoch` doesn't lead."""
         fence, fence_args = self._fence(epoch)

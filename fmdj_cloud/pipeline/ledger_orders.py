@@ -18,6 +18,7 @@ from fmdj_cloud.pipeline.ledger_base import one_of
 from fmdj_cloud.pipeline.ledger_bindings import ACTIVE, Bindings
 from fmdj_cloud.pipeline.ledger_rows import fit
 from fmdj_cloud.pipeline.ledger_runs import Runs
+from fmdj_cloud.pipeline.repeating import repeated
 
 _FINISHED = tuple(sorted(state.value for state in FINISHED_STATES))
 
@@ -25,6 +26,7 @@ _FINISHED = tuple(sorted(state.value for state in FINISHED_STATES))
 class Orders(Runs, Bindings):
     """Orders. Each is conditional on what was seen: False means that it changed meanwhile, and nothing was written."""
 
+    @repeated
     def want(self, run: RunRecord, wanted: Wanted, sentence: str) -> bool:
         """Say what people want of a run that is as it was seen.
 
@@ -44,6 +46,7 @@ class Orders(Runs, Bindings):
             seen = (run.run_id, run.state.value, run.attempt, run.wanted.value)
             return bool(self.database.execute(sql, (wanted.value, fit(sentence), *seen)))
 
+    @repeated
     def hurry(self, run: RunRecord) -> bool:
         """Let the next attempt of a ready run start at once."""
         with self.database.transaction():
@@ -53,6 +56,7 @@ class Orders(Runs, Bindings):
             )
             return bool(self.database.execute(sql, (run.run_id, RunState.READY.value, run.attempt)))
 
+    @repeated
     def reopen(self, binding: BindingRecord, sentence: str) -> bool:
         """Make a task pending whose run, if it had one, is over; its budget of changed inputs is fresh.
 
@@ -76,6 +80,7 @@ class Orders(Runs, Bindings):
             sets = (BindingState.PENDING.value, fit(sentence), Wanted.RUN.value)
             return bool(self.database.execute(sql, (*sets, *seen)))
 
+    @repeated
     def cancel_task(self, task: TaskRecord, sentence: str, *, epoch: int | None) -> None:
         """Cancel a task that has no run yet; it is pending again when it is edited or reopened.
 
@@ -86,6 +91,7 @@ class Orders(Runs, Bindings):
         """
         self._note(task, BindingState.CANCELLED, sentence, None, ("NULL", ()), Wanted.CANCEL, epoch)
 
+    @repeated
     def set_task_priority(self, task: TaskRecord, priority: int) -> None:
         """Set the priority of a task, planned or not, and of its run unless that is over; lower is more urgent."""
         table = self.binding_table(task.pipeline, task.kind)
@@ -102,6 +108,7 @@ class Orders(Runs, Bindings):
                 f"UPDATE {table.name} SET priority = %s WHERE task_digest = %s", (priority, task.task_digest)
             )
 
+    @repeated
     def accept(self, task: TaskRecord, checks: Iterable[str], by: str) -> None:
         """Override checks for a task as it is now."""
         with self.database.transaction():
@@ -133,6 +140,7 @@ class Orders(Runs, Bindings):
         found = self.acceptances(run.task_digest)
         return tuple(one.check for one in found if one.param_digest == run.param_digest)
 
+    @repeated
     def ask_recompute(self, task_digest: str, by: str) -> None:
         """Have a task computed anew when it is planned next, even if it has outputs that verify."""
         with self.database.transaction():

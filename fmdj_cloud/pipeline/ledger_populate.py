@@ -19,6 +19,7 @@ from fmdj_cloud.contracts import (
 from fmdj_cloud.errors import BusyError, LostRaceError
 from fmdj_cloud.names import display_key, job_name
 from fmdj_cloud.pipeline.ledger import Ledger, ManifestVerifies
+from fmdj_cloud.pipeline.repeating import repeated
 from fmdj_cloud.pipeline.silence import populates, process_of, silenced
 
 _ASKED = "Asked for by populate()."
@@ -72,6 +73,7 @@ class PopulateLedger(Ledger):
         The connection of the tables that are populated.
     """
 
+    @repeated
     def claim(
         self,
         task: TaskRecord,
@@ -135,6 +137,7 @@ class PopulateLedger(Ledger):
                 raise LostRaceError(f"Run {run_id} was taken by somebody else at this moment.")
             return Claim(run.model_copy(update={"state": RunState.LAUNCHED}), made)
 
+    @repeated
     def show(self, run_id: str, attempt: int) -> RunRecord | None:
         """Show that this process still runs an attempt; None if the attempt isn't the run's any more."""
         with self.database.transaction():

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from fmdj_cloud.contracts import AttemptRecord, BindingState, RunPlan, RunRecord, TaskRecord, Wanted
 from fmdj_cloud.pipeline.ledger_orders import Orders
 from fmdj_cloud.pipeline.ledger_rows import ALL_STAGES, fit
+from fmdj_cloud.pipeline.repeating import repeated
 
 
 class Restoring(Orders):
     """Restores runs; only the leader may."""
 
+    @repeated
     def restore(
         self, task: TaskRecord, run: RunRecord, plan: RunPlan, attempts: Sequence[AttemptRecord], *, epoch: int
     ) -> None:
@@ -46,6 +48,7 @@ class Restoring(Orders):
                 (BindingState.PLANNED.value, run.run_id, Wanted.RUN.value, task.param_digest, task.task_digest),
             )
 
+    @repeated
     def raise_epoch(self, holder: str, epoch: int, least: int) -> int | None:
         """Lead on under a higher epoch than any that a controller of the lost ledger can have had.
 

@@ -18,6 +18,7 @@ from fmdj_cloud.pipeline.ledger_rows import (
     fit,
     run_record,
 )
+from fmdj_cloud.pipeline.repeating import repeated
 
 _IDS_AT_A_TIME = 500
 _HOLDABLE = frozenset({RunState.READY, RunState.LAUNCHED})
@@ -115,6 +116,7 @@ class Runs(LedgerBase):
         now = self.database.now()
         return {str(name): max(0.0, (now - since).total_seconds()) for name, since in rows}
 
+    @repeated
     def note_usage(self, run_id: str, attempt: int, *, node: str, gpu_s: float, epoch: int | None) -> None:
         """Record where an attempt that is about to end ran, and the GPU seconds it held."""
         fence, fence_args = self._fence(epoch)
@@ -125,6 +127,7 @@ class Runs(LedgerBase):
                 (node or None, gpu_s, run_id, attempt, ALL_STAGES, *fence_args),
             )
 
+    @repeated
     def launch(
         self,
         run_id: str,
@@ -154,6 +157,7 @@ class Runs(LedgerBase):
             self.database.insert_new(self._job, key | {"launcher": launcher, "job_name": job_name}, list(key))
             return True
 
+    @repeated
     def confirm(self, run_id: str, attempt: int, *, job_uid: str, epoch: int | None) -> bool:
         """Record the UID of the Job that an attempt has; the run stays launched."""
         with self.database.transaction():
@@ -163,6 +167,7 @@ class Runs(LedgerBase):
             self.database.execute(sql, (job_uid, run_id, attempt, ALL_STAGES))
             return True
 
+    @repeated
     def publish(self, run_id: str, attempt: int, manifest_sha256: str, *, epoch: int | None) -> bool:
         """Launched -> published: pins the manifest."""
         sets = {"state": RunState.PUBLISHED.value, "manifest_sha256": manifest_sha256}
@@ -172,6 +177,7 @@ class Runs(LedgerBase):
             self._close(run_id, attempt, RunState.PUBLISHED.value, Outcome(manifest_sha256=manifest_sha256))
             return True
 
+    @repeated
     def retry(
         self,
         run_id: str,
@@ -220,6 +226,7 @@ class Runs(LedgerBase):
             self._close(run_id, attempt, failure, outcome)
             return True
 
+    @repeated
     def fail(self, run_id: str, state: RunState, attempt: int, outcome: Outcome, *, epoch: int | None = None) -> bool:
         """Ready, launched, published (the loader, without an epoch) or held -> failed."""
         failure = failure_of(outcome)
@@ -230,6 +237,7 @@ class Runs(LedgerBase):
             self._close(run_id, attempt, failure, outcome)
             return True
 
+    @repeated
     def hold(self, run_id: str, state: RunState, attempt: int, *, sentence: str = "", epoch: int | None = None) -> bool:
         """Ready or launched (its Job is gone) -> held; what was launched goes on with the next attempt."""
         number = attempt + 1 if state is RunState.LAUNCHED else attempt
@@ -242,12 +250,14 @@ class Runs(LedgerBase):
             self._close(run_id, attempt, RunState.HELD.value, Outcome(sentence=sentence))
             return True
 
+    @repeated
     def unhold(self, run_id: str, attempt: int, *, epoch: int | None = None) -> bool:
         """Held -> ready."""
         sets = {"state": RunState.READY.value, "not_before": None, "sentence": ""}
         with self.database.transaction():
             return self._change(run_id, {RunState.HELD}, attempt, sets, epoch=epoch)
 
+    @repeated
     def cancel(
         self, run_id: str, state: RunState, attempt: int, *, sentence: str = "", epoch: int | None = None
     ) -> bool:
@@ -261,6 +271,7 @@ class Runs(LedgerBase):
             self._close(run_id, attempt, RunState.CANCELLED.value, Outcome(sentence=sentence))
             return True
 
+    @repeated
     def set_wanted(self, run_id: str, wanted: Wanted) -> bool:
         """Say what people want of a run that isn't over; the controller acts, confirms, and changes the state."""
         over = (RunState.LOADED.value, RunState.SUPERSEDED.value, RunState.CANCELLED.value)
@@ -271,6 +282,7 @@ class Runs(LedgerBase):
             )
             return bool(self.database.execute(sql, (wanted.value, run_id, *over)))
 
+    @repeated
     def mark_loaded(self, run_id: str, attempt: int, manifest_sha256: str) -> bool:
         """Published -> loaded: the loader's first statement in its transaction; only while the run is wanted."""
         sets = {"state": RunState.LOADED.value, "failure_class": None, "sentence": ""}

@@ -129,6 +129,25 @@ task_digest : varchar(64)
 asked_by    : varchar(255)
 asked       : datetime(6)
 """
+_CLAIM = """
+# The FacemapRun that a task belongs to
+task_digest        : varchar(64)
+---
+owner              : varchar(64)    # UID of the FacemapRun
+owner_name         : varchar(253)
+pipeline           : varchar(24)
+kind               : varchar(8)
+task               : varchar(4000)  # canonical key
+priority=null      : int32          # what it asks for; null leaves it as it is
+profile            : varchar(32)    # likewise; empty is the kind's own
+time_budget_s=null : float64        # likewise; null is by the estimate
+shards             : varchar(16)    # likewise
+held               : bool           # whether the FacemapRun is suspended
+stopped            : bool           # whether the run is held for that
+leaving            : bool           # no longer wanted: the run is being cancelled
+since              : datetime(6)
+index(owner)
+"""
 _BINDING = """
 ---
 task_digest        : varchar(64)
@@ -146,7 +165,7 @@ unique index(task_digest)
 index(run_id)
 """
 VERSION_TABLE = "schema_version"
-TABLES = ("pipeline", "leader", "request", "run", "run__attempt", "run__job", "acceptance", "recompute")
+TABLES = ("pipeline", "leader", "request", "run", "run__attempt", "run__job", "acceptance", "recompute", "claim")
 """Beside the version, whose row comes before any of these."""
 BINDING_COLUMNS = (
     "task_digest",
@@ -194,6 +213,7 @@ def declare_tables(database: Database) -> None:
         table_class("Run", dj.Manual, _RUN, "Runs.", **run_parts),
         table_class("Acceptance", dj.Manual, _ACCEPTANCE, "Checks that a person has overridden."),
         table_class("Recompute", dj.Manual, _RECOMPUTE, "Tasks to compute anew."),
+        table_class("Claim", dj.Manual, _CLAIM, "Tasks that belong to a FacemapRun."),
     )
 
 

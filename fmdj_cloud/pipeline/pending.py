@@ -27,6 +27,9 @@ class PendingQuery:
         Quoted full names of the tables.
     now : str
         Expression of the database's clock.
+    claims : str
+        Quoted full name of the Claim table where only tasks of FacemapRuns that aren't suspended are pending;
+        empty where all are.
     """
 
     key: KeyColumns
@@ -35,6 +38,7 @@ class PendingQuery:
     bindings: str
     runs: str
     now: str
+    claims: str = ""
 
     def count(self) -> Sql:
         """Return the query of how many are pending."""
@@ -46,9 +50,14 @@ class PendingQuery:
         return f"SELECT {self.key.select('t')}{self._body()} ORDER BY {order} LIMIT {int(limit)}", self._args()
 
     def _body(self) -> str:
+        claimed = (
+            f" JOIN {self.claims} c ON c.task_digest = b.task_digest AND NOT c.held AND NOT c.leaving"
+            if self.claims
+            else ""
+        )
         return (
             f" FROM {self.tasks} t"
-            f" LEFT JOIN {self.bindings} b ON {self.key.equal('b', 't')}"
+            f" LEFT JOIN {self.bindings} b ON {self.key.equal('b', 't')}{claimed}"
             f" LEFT JOIN {self.runs} r ON r.run_id = b.run_id"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self.results} s WHERE {self.key.equal('s', 't')})"
             " AND (b.state IS NULL OR b.state = %s"

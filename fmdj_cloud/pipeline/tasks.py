@@ -37,9 +37,19 @@ class Tasks:
     ledger : Ledger
         Its binding table for these tasks is attached.
     pipeline : PipelineSettings
+    claimed_only : bool
+        Whether only tasks that belong to a FacemapRun are pending.
     """
 
-    def __init__(self, database: Database, element: Element, ledger: Ledger, pipeline: PipelineSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        element: Element,
+        ledger: Ledger,
+        pipeline: PipelineSettings,
+        *,
+        claimed_only: bool = False,
+    ) -> None:
         self._database = database
         self._element = element
         self._pipeline = pipeline.name
@@ -52,6 +62,7 @@ class Tasks:
             bindings=ledger.attach(pipeline.name, Kind.SVD, element.FacemapTask).name,
             runs=ledger.run_table,
             now=database.dialect.now,
+            claims=ledger.claim_table if claimed_only else "",
         )
 
     def count_pending(self) -> int:

@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import sys
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import datajoint as dj
 import pytest
 import yaml
 
@@ -23,7 +25,9 @@ from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.demo.keeper import plain
 from fmdj_cloud.load.loop import Loader
 from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.element import Element, declare_element
 from fmdj_cloud.pipeline.lab import open_lab
+from fmdj_cloud.populate.runner import PopulateRunner
 from fmdj_cloud.settings import DatabaseSettings, S3Settings, Settings
 from fmdj_cloud.storage import open_store
 from fmdj_cloud.storage.client import make_client
@@ -72,13 +76,29 @@ class Site:
         """Let workers that wait go on."""
         (self.folder / "go").touch()
 
-    def launcher(self, settings: Settings | None = None) -> LocalLauncher:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the workers' environment is made from."""
         environment = {**os.environ, "TINY_WORKER": str(self.folder), "TMPDIR": str(self.folder / "tmp")}
         environment |= {"PYTHONPATH": str(_ROOT), "FMDJKILL_DIR": str(self.folder)}
         if self.gate.exists():
             environment["FMDJKILL_GATE"] = str(self.gate)
+        return environment
+
+    def launcher(self, settings: Settings | None = None) -> LocalLauncher:
         command = WORKER if self.real_workers else _TINY
-        return LocalLauncher(settings or self.world.settings, worker_command=command, environment=environment)
+        return LocalLauncher(settings or self.world.settings, worker_command=command, environment=self.environment)
+
+    def element(self, settings: Settings) -> Element:
+        """The Element's tables as a script of the lab's has them, with a ``populate()`` whose workers are real."""
+        database, pipeline = self.connect(settings), settings.pipelines[0]
+        linked = types.ModuleType("lab")
+        schema = dj.Schema(
+            f"{settings.database.prefix}lab", connection=database.connection, create_schema=False, create_tables=False
+        )
+        schema.make_classes(linked.__dict__)
+        runner = PopulateRunner(settings, pipeline, database, worker_command=WORKER, environment=self.environment)
+        return declare_element(database, pipeline.behavior_schema, linking_module=linked, runner=runner)
 
     def pretend_loaded(self, key: dict[str, Any]) -> None:
         """Do what the loader does, without signals."""

@@ -23,7 +23,7 @@ def test_every_thing_is_looked_at(site):
     assert {"settings", "facemap", "scratch", "launcher", "database", "database version", "packet limit"} <= set(found)
     assert {"wait_timeout", "TLS", "ledger", "pipeline lab", "grants", "videos of lab", "outputs of lab"} <= set(found)
     assert {name for name, one in found.items() if one["verdict"] == "fail"} == set()
-    assert found["grants"]["found"] == "This user may be: controller, loader, cli."
+    assert found["grants"]["found"] == "This user may be: controller, loader, populate, cli."
     assert "encrypted" in found["TLS"]["found"]
     server = "PostgreSQL" if site.world.database.backend == "postgresql" else "M"
     assert found["database version"]["found"].startswith(server)

@@ -8,8 +8,8 @@ import uuid
 import pytest
 from pydantic import SecretStr
 
-from fmdj_cloud.contracts import RunState
-from fmdj_cloud.errors import ConfigError, DatabaseError
+from fmdj_cloud.contracts import Outcome, RunState
+from fmdj_cloud.errors import ConfigError, DatabaseError, InputError
 from fmdj_cloud.pipeline.database import Database
 
 pytestmark = pytest.mark.integration
@@ -70,6 +70,52 @@ def test_controller_and_loader_need_no_more(site, make_user):
     assert site.world.run_of(missing) is None
 
 
+def test_a_row_without_signals_is_made_to_tell_of_what_is_loaded(site, make_user):
+    site.real_workers = True
+    key = site.world.insert_task()
+    old = {"processing_time": "2020-01-31 12:00:00", "package_version": "0.2.0"}
+    site.world.lab.element.FacemapProcessing.insert1(key | old, allow_direct_insert=True)
+    site.until(site.controller(), key, "published")
+    (result,) = site.loader(make_user("loader")).run_pass()
+    assert result.end == "loaded", result.sentence
+    assert (site.world.lab.element.FacemapProcessing & key).fetch1("package_version") == "1.0.8"
+
+
+def test_populate_needs_no_more(site, make_user):
+    first, second = site.world.insert_task(), site.world.insert_task()
+    element = site.element(make_user("populate"))
+    with pytest.raises(DatabaseError):  # what counts is what this user may do
+        element.database.execute(f"DELETE FROM {element.FacemapTask.full_table_name}")
+    assert element.FacemapProcessing.populate(first)["success_count"] == 1
+    assert element.FacialSignal.populate(first)["success_count"] == 1
+    assert len(element.Region & first) == 1
+    assert (element.RecordingInfo & first).fetch1("nframes") > 0
+    assert (element.FacemapTask & first).fetch1("facemap_output_dir")
+    # the rest of what it does: refuse, edit, ask again
+    table = site.world.lab.element.FacemapTask
+    table.update1(second | {"facemap_params": {"nonsense": 1}})
+    with pytest.raises(InputError):
+        element.FacemapProcessing.populate(second)
+    table.update1(second | {"facemap_params": {"sbin": 4}})
+    assert element.FacemapProcessing.populate()["success_count"] == 1
+    (site.world.lab.element.FacemapProcessing & second).delete(prompt=False)
+    run = site.world.run_of(second)
+    assert site.world.ledger.fail(run.run_id, run.state, run.attempt, Outcome(failure_class="load", sentence="Odd."))
+    assert element.FacemapProcessing.populate()["success_count"] == 1
+    assert element.FacialSignal.populate()["success_count"] == 1
+
+
+def test_populate_needs_the_job_tables_where_it_reserves_jobs(site, make_user):
+    owner = site.element(site.world.settings)
+    for table in (owner.FacemapProcessing, owner.FacialSignal):
+        table().jobs.refresh()  # declares it, which a user with these rights could not
+    key = site.world.insert_task()
+    element = site.element(make_user("populate"))
+    assert element.FacemapProcessing.populate(reserve_jobs=True)["success_count"] == 1
+    assert element.FacialSignal.populate(reserve_jobs=True)["success_count"] == 1
+    assert element.FacialSignal & key
+
+
 def test_people_need_no_more(site, make_user, monkeypatch):
     key = site.world.insert_task()
     settings = make_user("cli")
@@ -89,7 +135,13 @@ def test_people_need_no_more(site, make_user, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("program", "table"), [("controller", "FacialSignal"), ("loader", "VideoRecording"), ("cli", "FacemapProcessing")]
+    ("program", "table"),
+    [
+        ("controller", "FacialSignal"),
+        ("loader", "VideoRecording"),
+        ("populate", "FacialSignal"),
+        ("cli", "FacemapProcessing"),
+    ],
 )
 def test_the_labs_tables_are_safe_from_them(site, make_user, program, table):
     database = Database(make_user(program).database)

@@ -110,6 +110,23 @@ class TestPolicies:
         assert result.end == "loaded", result.sentence
         assert site.world.run_of(key).state is RunState.LOADED
 
+    def test_populate_needs_no_more(self, open_world, s3_of):
+        site = open_world
+        key = site.world.insert_task()
+        settings = s3_of("populate")
+        element = site.element(settings)
+        assert element.FacemapProcessing.populate()["success_count"] == 1
+        assert element.FacialSignal.populate()["success_count"] == 1
+        assert site.world.run_of(key).state is RunState.LOADED
+        store, folder = open_store(settings.storage), site.world.attempt_of(key).folder
+        video = f"{site.world.bucket}/videos/rec1/cam.avi"
+        for elsewhere in (video, f"{site.world.bucket}/processed/x"):
+            with pytest.raises(FmdjError):
+                store.put_bytes(elsewhere, b"mine now")
+        for kept in (video, f"{folder}/manifest.json"):
+            with pytest.raises(FmdjError):
+                store.delete(kept)
+
     def test_a_worker_reads_inputs_and_writes_in_its_attempt_folder_only(self, open_world, s3_of):
         site = open_world
         root = f"{site.world.bucket}/processed"

@@ -121,7 +121,7 @@ def test_a_task_whose_row_cannot_be_read_is_refused_until_it_is_edited(world, mo
         broken.setattr(tasks, "get", fail)
         assert controller.run_pass().refused == 1
         assert controller.drain(30)
-    told = explain(observe_task(world.lab, world.ledger, world.store, bad))
+    told = explain(observe_task(world.lab, world.ledger, world.store, bad, silent_s=300))
     assert told.state == "refused"
     assert "The task can't be read (ZeroDivisionError: by chance)" in told.why
     world.edit_task(bad, facemap_params={"sbin": 8})

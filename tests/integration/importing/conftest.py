@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,8 @@ class World:
     lab: Lab
     store: Store
     bucket: str
+    tables: types.ModuleType
+    """Session and Device, as an Element's linking module supplies them."""
     others: list[Database] = field(default_factory=list)
 
     def upload(self, path: Path, place: str) -> str:
@@ -174,7 +177,7 @@ def world(
     tables.Device.insert1({"device": "camera"})
     declare_element(database, f"{prefix}behavior", linking_module=tables)
     ledger = Ledger(database)
-    found = World(settings, database, ledger, open_lab(database, ledger, settings.pipelines[0]), store, bucket)
+    found = World(settings, database, ledger, open_lab(database, ledger, settings.pipelines[0]), store, bucket, tables)
     yield found
     for connection in (database, *found.others):
         connection.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import pytest
 
 from fmdj_cloud.contracts import RunState, Wanted
+from fmdj_cloud.control.explain import explain
+from fmdj_cloud.control.inspect import observe_task
 from fmdj_cloud.errors import BusyError, StoppedError
 from fmdj_cloud.pipeline.silence import silenced
 
@@ -54,6 +57,17 @@ def test_what_populate_computes_is_left_to_it(world, child):
     world.pass_until(controller, lambda: world.run_of(other).state is RunState.PUBLISHED)
     assert [attempt.launcher for attempt in world.attempts(key)] == ["populate"]
     assert world.element.FacemapProcessing & key
+
+
+def test_people_are_told_which_process_computes(world, child):
+    key = world.insert_task()
+    pid = child(key)
+    silent_s = world.settings.controller.populate_silent_s
+    told = explain(observe_task(world.lab, world.ledger, world.store, key, silent_s))
+    assert told.state == "launched"
+    assert told.why.startswith(f"populate() in process {pid} on {socket.gethostname()} computes attempt 1 since ")
+    world.workers.release()
+    assert world.wait_for(pid) == 0
 
 
 def test_a_controller_that_decided_from_an_old_look_takes_nothing(world, child):

@@ -195,7 +195,8 @@ class World:
                 there = self.jobs.get(job_name(run.run_id, run.attempt, "fmdj"))
                 attempt = self.attempts[run.run_id, run.attempt]
                 job = None if self.late else there
-                unsure = job is None and there is not None
+                asked = attempt.job_uid is not None or run.wanted is not Wanted.RUN or (recheck and self.obsolete(run))
+                unsure = job is None and there is not None and bool(asked)
                 view = RunView(run, attempt, job, changed=self.tasks[run.task].changed, unsure=unsure)
                 if needs_manifest(view) and self.store_up:
                     found = (run.run_id, run.attempt) in self.manifests

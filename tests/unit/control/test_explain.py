@@ -87,8 +87,36 @@ def observe(**changes: Any) -> Observation:
         "binding": None,
         "run": None,
         "now": NOW,
+        "silent_s": 300,
     }
     return Observation(**(values | changes))
+
+
+def attempted(**changes: Any) -> AttemptRecord:
+    values: dict[str, Any] = {
+        "run_id": "r",
+        "attempt": 2,
+        "folder": "s3://b/p/x/a2",
+        "spec_sha256": "0" * 64,
+        "launcher": "local",
+        "job_name": "j",
+        "job_uid": None,
+        "started": NOW,
+        "finished": None,
+        "outcome": None,
+        "sentence": "",
+        "evidence": {},
+        "limits": Limits(time_budget_s=1, memory_mib=1, scratch_mib=1, threads=1),
+    }
+    return AttemptRecord(**(values | changes))
+
+
+def populating(ago_s: float = 5, **changes: Any) -> Observation:
+    """A task that populate() computes, last heard of so long ago."""
+    then = NOW - dt.timedelta(seconds=ago_s)
+    attempt = attempted(launcher="populate", job_uid="rig-3/4711/1/boot/x", started=NOW - dt.timedelta(hours=1))
+    wanted = changes.pop("wanted", Wanted.RUN)
+    return observe(run=run(RunState.LAUNCHED, updated=then, wanted=wanted), attempts=(attempt,), **changes)
 
 
 PROGRESS = Progress(
@@ -139,6 +167,23 @@ CASES = [
     (observe(run=run(RunState.CANCELLED)), "cancelled", "Somebody cancelled it", "fmdj retry KEY"),
     (observe(run=run(RunState.HELD)), "held", "Somebody holds it", "release"),
     (observe(run=run(RunState.FAILED), edited=True), "edited", "planned again", "by itself"),
+    (
+        populating(),
+        "launched",
+        "populate() in process 4711 on rig-3 computes attempt 2 since 2026-01-15 11:00 UTC; its last sign of life is "
+        "5 s old.",
+        "if it was killed, the task is free 300 s after it was last heard of. `fmdj cancel KEY` ends it.",
+    ),
+    (populating(progress=PROGRESS), "launched", "at projection: 5 of 10 frames", "as long as that process lives"),
+    (populating(301), "launched", "last heard of at 2026-01-15 11:54:59 UTC: it was killed, hangs", "by itself"),
+    (populating(301, leader=None), "launched", "was killed", "Call populate() again, or start one"),
+    (populating(wanted=Wanted.HOLD), "launched", "asked to hold it; populate() in process 4711", "by itself"),
+    (
+        observe(run=run(RunState.PUBLISHED), attempts=(attempted(launcher="populate"),)),
+        "published",
+        "loader writes them",
+        "(`fmdj loader`), or call FacialSignal.populate().",
+    ),
     (observe(run=run(RunState.LOADED)), "pending", "waiting to be planned", "by itself"),
 ]
 
@@ -160,21 +205,7 @@ def test_every_failure_class_has_advice(failure: FailureClass) -> None:
 
 
 def test_a_failed_check_that_can_be_accepted_is_named() -> None:
-    attempt = AttemptRecord(
-        run_id="r",
-        attempt=2,
-        folder="s3://b/p/x/a2",
-        spec_sha256="0" * 64,
-        launcher="local",
-        job_name="j",
-        job_uid=None,
-        started=NOW,
-        finished=NOW,
-        outcome="input",
-        sentence="",
-        evidence={"check": "missing_frames"},
-        limits=Limits(time_budget_s=1, memory_mib=1, scratch_mib=1, threads=1),
-    )
+    attempt = attempted(finished=NOW, outcome="input", evidence={"check": "missing_frames"})
     failed = run(RunState.FAILED, failure_class=FailureClass.INPUT, sentence="Cut.")
     assert "--accept missing_frames" in explain(observe(run=failed, attempts=(attempt,))).advice
 
