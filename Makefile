@@ -47,9 +47,9 @@ test-long: $(VENV)/.dev ## What takes longer than CI allows
 	$(BIN)/pytest -m long --durations=0 $(PYTEST_ARGS)
 
 lock: $(VENV)/.dev ## Resolve constraints.txt again from pyproject.toml
-	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --quiet \
 	  | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
+	$(BIN)/python images/lock.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

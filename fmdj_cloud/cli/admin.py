@@ -17,8 +17,8 @@ from fmdj_cloud.cli.common import (
 )
 from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.cli.views import escape, state_text
+from fmdj_cloud.control.backends import open_launcher
 from fmdj_cloud.control.grants import Program, bucket_policy, database_grants, grant_statements, policy_json
-from fmdj_cloud.control.launchers.local import LocalLauncher
 from fmdj_cloud.control.recover import recover as recover_ledger
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.pipeline.database import Database
@@ -99,8 +99,7 @@ def recover(
 
     What people asked for (held, cancelled, priorities) is lost with a ledger; results and outputs aren't.
     """
-    with open_context(pipeline) as context:
-        launcher = LocalLauncher(context.settings)
+    with open_context(pipeline) as context, open_launcher(context.settings) as launcher:
         lines = [
             line
             for lab in context.labs

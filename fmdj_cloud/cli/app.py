@@ -19,6 +19,7 @@ from rich.console import Console
 from fmdj_cloud import __version__
 from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, version
 from fmdj_cloud.errors import FmdjError
+from fmdj_cloud.kubectl.lifeline import hold_if_asked
 
 app = typer.Typer(
     name="fmdj",
@@ -84,6 +85,7 @@ app.command()(version.version)
 
 def main() -> int:
     """Run ``fmdj``; an error is one sentence on standard error, unless ``--debug`` asks for its traceback."""
+    hold_if_asked()
     try:
         app()
     except FmdjError as error:

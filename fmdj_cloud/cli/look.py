@@ -95,8 +95,9 @@ def explain(key: KeyArgument = None, pipeline: PipelineOption = None, output: Ou
     if not restriction:
         raise UsageError("Say which task: `fmdj explain subject=m1 recording_id=3`.")
     with open_context(pipeline) as context:
+        silent_s = context.settings.controller.populate_silent_s
         explanations = [
-            explain_observation(observe_task(lab, context.ledger, context.store, task))
+            explain_observation(observe_task(lab, context.ledger, context.store, task, silent_s))
             for lab, task in select_tasks(context.labs, context.ledger, restriction)
         ]
     if output is Output.JSON:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fmdj_cloud.cli.common import settings_with_logs
-from fmdj_cloud.control.launchers.local import LocalLauncher
+from fmdj_cloud.control.backends import open_backend
 from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.load.loop import Loader
 from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.serve import Health, Probe, program_health, serve_status
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage import open_store
+from fmdj_cloud.telemetry import CACHE_AGE
 
 
 def _stop_on_signals() -> threading.Event:
@@ -48,12 +53,41 @@ def controller(
     """
     settings = _settings_with_pipelines()
     stop = None if once else _stop_on_signals()
-    database = Database(settings.database)
-    program = Controller(settings, database, open_store(settings.storage), LocalLauncher(settings))
-    if stop is not None:
-        program.run_forever(stop)
-    elif not program.drain(timeout):
+    database, store = Database(settings.database), open_store(settings.storage)
+    health = program_health(settings.serve)
+    with contextlib.ExitStack() as stack:
+        backend = stack.enter_context(open_backend(settings, database, store))
+        if backend.age_s is not None:
+            CACHE_AGE.set_function(backend.age_s)
+            health.check("kubernetes", partial(_staleness, backend.age_s, backend.stale_s), Probe.LIVE)
+        program = Controller(
+            settings,
+            database,
+            store,
+            backend.launcher,
+            elector=backend.elector,
+            keeper=backend.keeper,
+            beat=health.beat,
+        )
+        if stop is None:
+            settled = program.drain(timeout)
+        else:
+            _serve(stack, settings, health)
+            program.run_forever(stop)
+            settled = True
+    if not settled:
         raise typer.Exit(1)
+
+
+def _staleness(age_s: Callable[[], float], stale_s: float) -> str | None:
+    age = age_s()
+    return f"Kubernetes hasn't answered for {age:.0f} s." if age > stale_s else None
+
+
+def _serve(stack: contextlib.ExitStack, settings: Settings, health: Health) -> None:
+    server = serve_status(settings.serve, health)
+    if server is not None:
+        stack.enter_context(server)
 
 
 def loader(
@@ -62,10 +96,13 @@ def loader(
     """Verify published outputs and write them into the database. Any number may run."""
     settings = _settings_with_pipelines()
     stop = _stop_on_signals()
-    program = Loader(settings, Database(settings.database), open_store(settings.storage))
+    health = program_health(settings.serve)
+    program = Loader(settings, Database(settings.database), open_store(settings.storage), beat=health.beat)
     if once:
         program.run_pass(stop)
-    else:
+        return
+    with contextlib.ExitStack() as stack:
+        _serve(stack, settings, health)
         program.run_forever(stop)
 
 
