@@ -46,7 +46,8 @@ def open_context(pipeline: str | None) -> Iterator[Context]:
     database = Database(settings.database)
     try:
         ledger = Ledger(database)
-        labs = tuple(open_lab(database, ledger, one) for one in chosen)
+        claimed_only = settings.controller.claimed_only
+        labs = tuple(open_lab(database, ledger, one, claimed_only=claimed_only) for one in chosen)
         yield Context(settings, ledger, labs)
     finally:
         database.close()

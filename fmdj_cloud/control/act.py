@@ -17,6 +17,7 @@ from fmdj_cloud.control.actions import (
     Forget,
     Hold,
     Launch,
+    Note,
     Publish,
     Retry,
     Stop,
@@ -105,6 +106,8 @@ class Actor:
                     self._create_again(scene.view(action.run_id).run, attempt, epoch, tally)
             case Confirm():
                 self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch)
+            case Note():
+                self._ledger.note(action.run_id, action.attempt, action.sentence, epoch=epoch)
             case Publish():
                 self._note_usage(action, scene, "published", epoch)
                 done = self._ledger.publish(action.run_id, action.attempt, action.manifest_sha256, epoch=epoch)

@@ -33,6 +33,15 @@ class Confirm:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Record why a launched attempt doesn't compute yet; empty once it does."""
+
+    run_id: str
+    attempt: int
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Publish:
     """Pin a launched attempt's manifest."""
 
@@ -117,4 +126,4 @@ class Forget:
     job_name: str
 
 
-Action = Launch | Create | Confirm | Publish | Retry | Fail | Hold | Unhold | Cancel | Supersede | Stop | Forget
+Action = Launch | Create | Confirm | Note | Publish | Retry | Fail | Hold | Unhold | Cancel | Supersede | Stop | Forget

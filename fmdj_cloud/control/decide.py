@@ -41,6 +41,7 @@ from fmdj_cloud.control.actions import (
     Forget,
     Hold,
     Launch,
+    Note,
     Publish,
     Retry,
     Stop,
@@ -51,9 +52,11 @@ from fmdj_cloud.control.diagnose import vanished
 from fmdj_cloud.control.profiles import Machine, Profiles
 from fmdj_cloud.control.retry import Again, next_step
 from fmdj_cloud.names import ATTEMPT_MAX
+from fmdj_cloud.pipeline.ledger_rows import fit
 from fmdj_cloud.pipeline.silence import populates, shows_itself, silenced
 from fmdj_cloud.settings import ControllerSettings
 
+_NOTE_EVERY = dt.timedelta(minutes=1)
 _RESTING = frozenset({RunState.PUBLISHED, RunState.FAILED, RunState.HELD, RunState.CANCELLED})
 
 
@@ -182,7 +185,7 @@ def _decide_run(view: RunView, settings: ControllerSettings, profiles: Profiles,
         return None
     if run.state is RunState.LAUNCHED:
         goes_on = run.wanted is Wanted.RUN and not view.obsolete
-        return _decide_launched(view, settings, profiles) if goes_on else _decide_ending(view)
+        return _decide_launched(view, settings, profiles, now) if goes_on else _decide_ending(view)
     if run.state in (RunState.READY, *_RESTING):
         return _decide_resting(view)
     return None
@@ -221,7 +224,9 @@ def _decide_ending(view: RunView) -> Action | None:
     return Hold(run.run_id, run.state, run.attempt) if view.manifest_known else None
 
 
-def _decide_launched(view: RunView, settings: ControllerSettings, profiles: Profiles) -> Action | None:
+def _decide_launched(
+    view: RunView, settings: ControllerSettings, profiles: Profiles, now: dt.datetime
+) -> Action | None:
     run, attempt, job = view.run, view.attempt, view.job
     if attempt is None:
         # only a ledger edited by hand is in this state: a launch writes both rows in one transaction
@@ -234,7 +239,7 @@ def _decide_launched(view: RunView, settings: ControllerSettings, profiles: Prof
     if job is not None and job.phase is JobPhase.RUNNING:
         if attempt.job_uid != job.uid:
             return Confirm(run.run_id, run.attempt, job.uid)
-        return Stop(job.name, job.give_up) if job.give_up is not None else None
+        return Stop(job.name, job.give_up) if job.give_up is not None else _note(run, job, now)
     if not view.manifest_known:
         return None
     if populates(run, attempt):
@@ -242,6 +247,14 @@ def _decide_launched(view: RunView, settings: ControllerSettings, profiles: Prof
     if job is None and attempt.job_uid is None:
         return Create(run.run_id, run.attempt)
     return _settle(view, attempt, _outcome(run, job), settings, profiles)
+
+
+def _note(run: RunRecord, job: JobObservation, now: dt.datetime) -> Note | None:
+    """Return the note of why a Job waits, if it is another than before: not all the time, since its figures change."""
+    sentence = fit(job.waiting)
+    if sentence == run.sentence or (sentence and run.sentence and now - run.updated < _NOTE_EVERY):
+        return None
+    return Note(run.run_id, run.attempt, sentence)
 
 
 def _outcome(run: RunRecord, job: JobObservation | None) -> Outcome:

@@ -144,7 +144,9 @@ def _in_database(settings: Settings, database: Database) -> Iterator[Finding]:
         def open_pipeline(pipeline: PipelineSettings = pipeline) -> str:
             lab = open_lab(database, ledger, pipeline)
             labs.append(lab)
-            return f"{pipeline.behavior_schema} is a Facemap Element with {lab.tasks.count_pending()} pending tasks."
+            pending = lab.tasks.count_pending()
+            tasks = f"{pending} pending task{'' if pending == 1 else 's'}"
+            return f"{pipeline.behavior_schema} is a Facemap Element with {tasks}."
 
         yield _try(
             f"pipeline {pipeline.name}",

@@ -35,6 +35,8 @@ class Observation(Frozen):
     seen: bool
     """Whether a controller has met the pipeline."""
     leader: str | None
+    unclaimed: bool = False
+    """Whether only tasks that a FacemapRun selects are computed, and none selects this one."""
     binding: BindingRecord | None
     run: RunRecord | None
     attempts: tuple[AttemptRecord, ...] = ()
@@ -136,6 +138,12 @@ def _verdict(o: Observation) -> tuple[str, str, str]:
         )
     if o.binding is not None and o.binding.state is not BindingState.PLANNED:
         return _of_binding(o, o.binding)
+    if o.unclaimed:
+        return (
+            "pending",
+            "No FacemapRun selects it, and only what one selects is computed (controller.trigger: facemapruns).",
+            "Apply a FacemapRun that selects it, or set controller.trigger to all.",
+        )
     if not o.seen:
         return "pending", "No controller has seen this pipeline yet.", _START
     return "pending", "It is waiting to be planned.", _controller(o)
@@ -175,6 +183,8 @@ def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
             return "ready", why, _controller(o)
         return "ready", f"Attempt {run.attempt} waits for a free slot.", _controller(o)
     if run.state is RunState.LAUNCHED:
+        if run.sentence:
+            return "launched", f"Attempt {run.attempt} waits: {run.sentence}", _controller(o)
         if o.progress is None:
             return "launched", f"Attempt {run.attempt} has started and reported no progress yet.", _controller(o)
         return "launched", f"Attempt {run.attempt} is at {_progress(o.progress)}.", _controller(o)

@@ -102,6 +102,7 @@ def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], si
         brake=lab.name in records and records[lab.name].brake,
         seen=lab.name in records,
         leader=leader[0] if leader is not None and leader[2] > now else None,
+        unclaimed=lab.tasks.claimed_only and not ledger.overrides([lab.tasks.digest(key)]),
         binding=binding,
         run=run,
         attempts=tuple(ledger.attempts(run.run_id)) if run is not None else (),

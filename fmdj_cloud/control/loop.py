@@ -219,7 +219,9 @@ class Controller:
             if pipeline.name in self._labs:
                 continue
             try:
-                self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline)
+                claimed_only = self._settings.controller.claimed_only
+                lab = open_lab(self._database, self._ledger, pipeline, claimed_only=claimed_only)
+                self._labs[pipeline.name] = lab
                 self._closed.pop(pipeline.name, None)
             except ConfigError as error:
                 self._closed[pipeline.name] = error

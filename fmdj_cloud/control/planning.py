@@ -80,7 +80,8 @@ class Planner:
         if lab.name in known:
             return known[lab.name]
         controller = self._settings.controller
-        pending = lab.tasks.count_pending()
+        # what a FacemapRun selects was asked for: nothing is held that nobody meant to start
+        pending = 0 if controller.claimed_only else lab.tasks.count_pending()
         record = self._ledger.see_pipeline(
             lab.name, engine=controller.engine, pending=pending, limit=controller.first_start_limit
         )

@@ -168,6 +168,12 @@ class Runs(LedgerBase):
             return True
 
     @repeated
+    def note(self, run_id: str, attempt: int, sentence: str, *, epoch: int | None) -> bool:
+        """Record why a launched attempt doesn't compute yet; the run stays launched."""
+        with self.database.transaction():
+            return self._change(run_id, {RunState.LAUNCHED}, attempt, {"sentence": fit(sentence)}, epoch=epoch)
+
+    @repeated
     def publish(self, run_id: str, attempt: int, manifest_sha256: str, *, epoch: int | None) -> bool:
         """Launched -> published: pins the manifest."""
         sets = {"state": RunState.PUBLISHED.value, "manifest_sha256": manifest_sha256}

@@ -53,6 +53,7 @@ class Tasks:
         self._database = database
         self._element = element
         self._pipeline = pipeline.name
+        self.claimed_only = claimed_only
         self._key = KeyColumns.of(database, element.FacemapTask)
         self._recording_key = KeyColumns.of(database, element.VideoRecording)
         self._pending = PendingQuery(
@@ -64,6 +65,10 @@ class Tasks:
             now=database.dialect.now,
             claims=ledger.claim_table if claimed_only else "",
         )
+
+    def digest(self, key: Key) -> str:
+        """Return a task's digest."""
+        return task_digest(self._pipeline, _TASK_TABLE, dict(key))
 
     def count_pending(self) -> int:
         """Return how many tasks are pending."""

@@ -66,6 +66,17 @@ class ControllerSettings(Section):
     )
     retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries by failure class.")
 
+    @property
+    def claimed_only(self) -> bool:
+        """Whether only tasks that a FacemapRun selects are planned."""
+        return self.trigger == "facemapruns"
+
+    @model_validator(mode="after")
+    def _trigger(self) -> ControllerSettings:
+        if self.claimed_only and self.launcher != "kubernetes":
+            raise ValueError("trigger=facemapruns needs launcher=kubernetes: FacemapRuns are Kubernetes' objects")
+        return self
+
     @model_validator(mode="after")
     def _lease(self) -> ControllerSettings:
         if self.renew_s >= self.lease_s:

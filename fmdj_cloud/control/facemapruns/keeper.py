@@ -24,6 +24,7 @@ from fmdj_cloud.control.kube.cache import Cache
 from fmdj_cloud.control.kube.client import KubeClient
 from fmdj_cloud.control.kube.recorder import EventRecorder
 from fmdj_cloud.control.report import Tally
+from fmdj_cloud.errors import FmdjError
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -102,7 +103,13 @@ class FacemapRunKeeper:
         self._seen, self._looked = seen, now
         for lab in labs.values():
             self._ledger.attach(lab.name, Kind.SVD, lab.element.FacemapTask)
-        self._see_to(runs, labs, epoch, tally)
+        try:
+            self._see_to(runs, labs, epoch, tally)
+        except BaseException as error:
+            self._seen = None  # whatever wasn't done is done in the next pass
+            if isinstance(error, FmdjError) or not isinstance(error, Exception):
+                raise
+            tally.trouble(f"FacemapRuns can't be seen to: {error}", unforeseen=True)
 
     def _see_to(self, runs: Sequence[FacemapRun], labs: Mapping[str, Lab], epoch: int, tally: Tally) -> None:
         mine = [run for run in runs if run.owner in ("", self._settings.instance)]

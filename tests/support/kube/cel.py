@@ -5,8 +5,24 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Callable
 from typing import Any
+
+from tests.support.kube.cel_values import (
+    METHODS,
+    CelError,
+    Eval,
+    Scope,
+    binary,
+    field,
+    guard,
+    index,
+    logic,
+    macro,
+    string,
+    there,
+)
+
+__all__ = ["CelError", "Program", "compile_rule"]
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -19,13 +35,6 @@ _TOKEN = re.compile(
 )
 _ROOTS = ("self", "oldSelf")
 _MACROS = ("all", "exists", "exists_one", "map", "filter")
-
-Scope = dict[str, Any]
-Eval = Callable[[Scope], Any]
-
-
-class CelError(Exception):
-    """An expression that can't be read, or has no value."""
 
 
 class Program:
@@ -107,31 +116,31 @@ class _Parser:
     def _or(self) -> Eval:
         left = self._and()
         while self._take("||"):
-            left = _logic(left, self._and(), decides=True)
+            left = logic(left, self._and(), decides=True)
         return left
 
     def _and(self) -> Eval:
         left = self._relation()
         while self._take("&&"):
-            left = _logic(left, self._relation(), decides=False)
+            left = logic(left, self._relation(), decides=False)
         return left
 
     def _relation(self) -> Eval:
         left = self._sum()
         while sign := self._take("==", "!=", "<=", ">=", "<", ">", "in"):
-            left = _binary(sign, left, self._sum())
+            left = binary(sign, left, self._sum())
         return left
 
     def _sum(self) -> Eval:
         left = self._product()
         while sign := self._take("+", "-"):
-            left = _binary(sign, left, self._product())
+            left = binary(sign, left, self._product())
         return left
 
     def _product(self) -> Eval:
         left = self._unary()
         while sign := self._take("*", "/", "%"):
-            left = _binary(sign, left, self._unary())
+            left = binary(sign, left, self._unary())
         return left
 
     def _unary(self) -> Eval:
@@ -148,11 +157,11 @@ class _Parser:
         while True:
             if self._take("."):
                 name = self._next()
-                value = self._call(value, name) if self._peek() == "(" else _field(value, name)
+                value = self._call(value, name) if self._peek() == "(" else field(value, name)
             elif self._take("["):
-                index = self.ternary()
+                place = self.ternary()
                 self._expect("]")
-                value = _index(value, index)
+                value = index(value, place)
             else:
                 return value
 
@@ -199,12 +208,12 @@ class _Parser:
             self._expect(")")
             if self._tokens[self._at - 3][1] != "." or self._tokens[place][0] != "name":
                 raise CelError("invalid argument to has() macro")
-            return lambda scope: _there(inner, scope)
+            return lambda scope: there(inner, scope)
         arguments = self._arguments(")")
-        known = {"size": len, "string": _string, "int": int, "double": float, "bool": bool}
+        known = {"size": len, "string": string, "int": int, "double": float, "bool": bool}
         if name not in known or len(arguments) != 1:
             raise CelError(f"undeclared reference to '{name}' (in container '')")
-        return _guard(known[name], arguments[0])
+        return guard(known[name], arguments[0])
 
     def _call(self, value: Eval, name: str) -> Eval:
         self._expect("(")
@@ -215,9 +224,9 @@ class _Parser:
             inner = self.ternary()
             self._bound.pop()
             self._expect(")")
-            return _macro(name, value, variable, inner)
+            return macro(name, value, variable, inner)
         arguments = self._arguments(")")
-        function = _METHODS.get(name)
+        function = METHODS.get(name)
         if function is None:
             raise CelError(f"undeclared reference to '{name}' (in container '')")
 
@@ -228,122 +237,3 @@ class _Parser:
                 raise CelError("no such overload") from error
 
         return call
-
-
-_METHODS: dict[str, Callable[..., Any]] = {
-    "size": len,
-    "startsWith": lambda text, part: text.startswith(part),
-    "endsWith": lambda text, part: text.endswith(part),
-    "contains": lambda text, part: part in text,
-    "matches": lambda text, pattern: re.search(pattern, text) is not None,
-    "lowerAscii": lambda text: text.lower(),
-    "upperAscii": lambda text: text.upper(),
-    "split": lambda text, sign: text.split(sign),
-    "trim": lambda text: text.strip(),
-    "join": lambda items, sign="": sign.join(items),
-    "isSorted": lambda items: items == sorted(items),
-    "sum": sum,
-}
-
-
-def _string(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
-
-
-def _guard(function: Callable[[Any], Any], argument: Eval) -> Eval:
-    def run(scope: Scope) -> Any:
-        try:
-            return function(argument(scope))
-        except (TypeError, ValueError) as error:
-            raise CelError("no such overload") from error
-
-    return run
-
-
-def _there(inner: Eval, scope: Scope) -> bool:
-    try:
-        return inner(scope) is not None
-    except _NoKeyError:
-        return False
-
-
-class _NoKeyError(CelError):
-    """A field that isn't there."""
-
-
-def _field(value: Eval, name: str) -> Eval:
-    def run(scope: Scope) -> Any:
-        found = value(scope)
-        if not isinstance(found, dict) or name not in found:
-            raise _NoKeyError(f"no such key: {name}")
-        return found[name]
-
-    return run
-
-
-def _index(value: Eval, index: Eval) -> Eval:
-    def run(scope: Scope) -> Any:
-        found, place = value(scope), index(scope)
-        try:
-            return found[place]
-        except (KeyError, IndexError, TypeError) as error:
-            raise CelError(f"no such key or index: {place}") from error
-
-    return run
-
-
-def _logic(left: Eval, right: Eval, *, decides: bool) -> Eval:
-    """``||`` and ``&&``: one side that decides is enough, even if the other one fails."""
-
-    def run(scope: Scope) -> bool:
-        try:
-            if left(scope) is decides:
-                return decides
-        except CelError:
-            if right(scope) is decides:
-                return decides
-            raise
-        return bool(right(scope))
-
-    return run
-
-
-def _binary(sign: str, left: Eval, right: Eval) -> Eval:
-    functions: dict[str, Callable[[Any, Any], Any]] = {
-        "==": lambda a, b: a == b,
-        "!=": lambda a, b: a != b,
-        "<": lambda a, b: a < b,
-        "<=": lambda a, b: a <= b,
-        ">": lambda a, b: a > b,
-        ">=": lambda a, b: a >= b,
-        "in": lambda a, b: a in b,
-        "+": lambda a, b: a + b,
-        "-": lambda a, b: a - b,
-        "*": lambda a, b: a * b,
-        "/": lambda a, b: a / b if isinstance(a, float) else int(a / b),
-        "%": lambda a, b: a % b,
-    }
-    function = functions[sign]
-
-    def run(scope: Scope) -> Any:
-        try:
-            return function(left(scope), right(scope))
-        except (TypeError, ZeroDivisionError) as error:
-            raise CelError(f"no such overload: {sign}") from error
-
-    return run
-
-
-def _macro(name: str, value: Eval, variable: str, inner: Eval) -> Eval:
-    def run(scope: Scope) -> Any:
-        items = list(value(scope))
-        results = [inner({**scope, variable: one}) for one in items]
-        if name == "map":
-            return results
-        if name == "filter":
-            return [one for one, good in zip(items, results, strict=True) if good]
-        if name == "exists_one":
-            return sum(map(bool, results)) == 1
-        return all(results) if name == "all" else any(results)
-
-    return run

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tests.support.kube import tls
 from tests.support.kube.access import Access
 from tests.support.kube.admin import Admin
 from tests.support.kube.admissions import Admissions, Refusal, Refuser
@@ -20,23 +15,24 @@ from tests.support.kube.clock import START, FakeClock
 from tests.support.kube.collector import Collector
 from tests.support.kube.definitions import Definitions
 from tests.support.kube.engine import Engine
-from tests.support.kube.faults import Fault, Faults
+from tests.support.kube.faults import Faults
+from tests.support.kube.front import Front
 from tests.support.kube.jobcontroller import JobController
-from tests.support.kube.kubelet import Kubelet, Life
+from tests.support.kube.kubelet import Kubelet
 from tests.support.kube.lists import Lister
+from tests.support.kube.lives import Life
 from tests.support.kube.objects import Objects
 from tests.support.kube.recorder import Recorder
-from tests.support.kube.requests import RequestLog, RequestMatch, matches
+from tests.support.kube.requests import RequestLog, RequestMatch
 from tests.support.kube.resources import NODES, Registry
 from tests.support.kube.scheduler import Scheduler
-from tests.support.kube.server import OpenWatch, Server
 from tests.support.kube.store import Key, Object, Store
 from tests.support.kube.subresources import Subresources
 from tests.support.kube.troubles import Troubles
 from tests.support.kube.writer import Writer
 
 
-class FakeCluster(Objects):
+class FakeCluster(Front, Objects):
     """A Kubernetes that a test owns; a context manager.
 
     Nothing moves by itself: :meth:`step`, :meth:`advance` and :meth:`run_until` move the clock and let the Job
@@ -98,8 +94,7 @@ class FakeCluster(Objects):
         self.crashes = self.engine.crashes
         """What went wrong in the fake itself; raised at the end."""
         self._behaviours: dict[str, Behaviour] = {}
-        self._server: Server | None = None
-        self._address = ("127.0.0.1", port)
+        Front.__init__(self, port)
         for namespace in dict.fromkeys(("default", "kube-system", *(namespaces or ("lab",)))):
             self.add_namespace(namespace)
         if big_node:
@@ -116,30 +111,11 @@ class FakeCluster(Objects):
         if self.crashes:
             raise self.crashes[0]
 
-    def serve(self) -> None:
-        """Listen; again on the same port after :meth:`stop_serving`."""
-        if self._server is None:
-            context = tls.certificate()[0] if self.access.secure else None
-            self._server = Server(self, self._address, context)
-            self._address = ("127.0.0.1", self._server.server_address[1])
-            threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def stop_serving(self) -> None:
-        """Refuse connections and break those that are open: the API server is down."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
     def close(self) -> None:
         """Stop everything."""
         self.halt()
         self.faults.clear()
         self.stop_serving()
-
-    @property
-    def url(self) -> str:
-        """Where the API server is."""
-        return f"{'https' if self.access.secure else 'http'}://127.0.0.1:{self._address[1]}"
 
     # who may what
 
@@ -222,68 +198,6 @@ class FakeCluster(Objects):
             self.store.edit(NODES, Key("", name), lambda node: node["spec"].setdefault("taints", []).append(taint))
             for life in self.kubelet.on_node(name):
                 self.troubles.lose(life)
-
-    # trouble with the API
-
-    def fail(self, match: RequestMatch = None, **fields: Any) -> Fault:
-        """Give requests trouble (see :class:`~tests.support.kube.faults.Fault`); take it back by :meth:`heal`."""
-        return self.faults.add(Fault(match, **fields))
-
-    def heal(self, fault: Fault | None = None) -> None:
-        """Take one trouble back, or all."""
-        self.faults.clear() if fault is None else self.faults.remove(fault)
-        self.store.wake()
-
-    @contextmanager
-    def outage(self, kind: str = "refuse", **fields: Any) -> Iterator[None]:
-        """Be down: ``refuse`` connections, or give every request the trouble of a :class:`Fault` kind."""
-        if kind == "refuse":
-            self.stop_serving()
-            try:
-                yield
-            finally:
-                self.serve()
-            return
-        with self.faults.during(Fault(None, kind, **fields)):
-            self.cut_watches()
-            yield
-        self.store.wake()
-
-    def watches(self, match: RequestMatch = None) -> list[OpenWatch]:
-        """Return watches that are open."""
-        found = [] if self._server is None else self._server.watches()
-        return [one for one in found if matches(match, one.watch.request)]
-
-    def end_watches(self, match: RequestMatch = None) -> int:
-        """Let open watches end, as the server's time-out does; return how many."""
-        found = self.watches(match)
-        for one in found:
-            one.end.set()
-        self.store.wake()
-        return len(found)
-
-    def cut_watches(self, match: RequestMatch = None) -> int:
-        """Break the connections of open watches; return how many."""
-        found = self.watches(match)
-        for one in found:
-            one.cut.set()
-        self.store.wake()
-        return len(found)
-
-    def compact(self) -> None:
-        """Forget history: watches from older versions are told 410, and so are later pages of lists."""
-        with self.store.lock:
-            self.store.compact()
-
-    def delivered(self, timeout_s: float = 5.0) -> bool:
-        """Wait until all open watches have been sent everything; what clients do with it is theirs."""
-        ends = time.monotonic() + timeout_s
-        while time.monotonic() < ends:
-            with self.store.lock:
-                if not any(one.watch.pending()[0] for one in self.watches()):
-                    return True
-            time.sleep(0.005)
-        return False
 
     # moving
 

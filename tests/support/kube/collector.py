@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tests.support.kube import errors
 from tests.support.kube.clock import FakeClock
-from tests.support.kube.jobcontroller import condition, key_of
+from tests.support.kube.deletion import FOREGROUND, ORPHAN
+from tests.support.kube.meta import condition, key_of
 from tests.support.kube.recorder import Recorder
 from tests.support.kube.resources import JOBS, NODES, PODS, ResourceType
 from tests.support.kube.store import Change, Entry, Key, Object, Store
 from tests.support.kube.timers import Timers
-from tests.support.kube.writer import FOREGROUND, ORPHAN, Writer
+from tests.support.kube.writer import Writer
 
 _EVENTS_S = 300.0
 

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.kube import environment, errors, podstatus
+from tests.support.kube import errors, podstatus
 from tests.support.kube.behaviour import Behaviour, Exit, Running
 from tests.support.kube.clock import FakeClock
-from tests.support.kube.jobcontroller import key_of
+from tests.support.kube.lives import Life
+from tests.support.kube.meta import key_of
 from tests.support.kube.recorder import Recorder
 from tests.support.kube.resources import PODS, ResourceType
+from tests.support.kube.starting import Starter
 from tests.support.kube.store import Change, Entry, Key, Object, Store
 from tests.support.kube.timers import Timers
 from tests.support.kube.writer import Writer
-
-_PULL_AGAIN_S = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-
-
-@dataclasses.dataclass
-class Life:
-    """A pod on a node."""
-
-    key: Key
-    uid: str
-    node: str
-    behaviour: Behaviour
-    stage: str = "creating"
-    """``creating``, ``waiting``, ``running``, ``stopping``, ``over``."""
-    process: Running | None = None
-    text: str = ""
-    log_lost: bool = False
-    dead: bool = False
-    """Its node answers no more."""
-    pulls: int = 0
-    planned: Exit | None = None
 
 
 class Kubelet:
@@ -57,12 +37,12 @@ class Kubelet:
         self._dirty: dict[str, Key] = {}
         self._lives: dict[str, Life] = {}
         self._real: dict[str, Life] = {}
-        self._images: set[str] = set()
         self.on_trouble: Callable[[Life], None] = lambda life: None
         self.timers = Timers(clock)
         self.paused = False
         self.started = 0
         """Containers started so far."""
+        self._starter = Starter(self, store, clock)
         store.listeners.append(self._heard)
 
     def _heard(self, resource: ResourceType, change: Change) -> None:
@@ -97,7 +77,8 @@ class Kubelet:
         """Return pods on a node that are not over."""
         return [life for life in self._lives.values() if life.node == name and life.stage != "over"]
 
-    def _pod(self, life: Life) -> Entry | None:
+    def pod(self, life: Life) -> Entry | None:
+        """Return a pod's version of now; None if it is gone."""
         entry = self._store.get(PODS, life.key)
         return entry if entry is not None and entry.obj["metadata"]["uid"] == life.uid else None
 
@@ -114,7 +95,8 @@ class Kubelet:
                 return False
             life = Life(key, uid, pod["spec"]["nodeName"], self._behaviour(pod))
             self._lives[uid] = life
-            return self._take(life, pod)
+            self._starter.take(life, pod)
+            return True
         if "deletionTimestamp" in pod["metadata"] and not life.dead:
             if life.stage == "over":
                 return self._remove(life, pod)
@@ -137,157 +119,25 @@ class Kubelet:
         self._writer.delete(PODS, life.key, options)
         return True
 
-    def _say(self, pod: Object, kind: str, reason: str, message: str) -> None:
+    def say(self, pod: Object, kind: str, reason: str, message: str) -> None:
+        """Record an Event."""
         self._recorder.record(pod, kind, reason, message, component="kubelet", host=pod["spec"].get("nodeName", ""))
 
     def edit(self, life: Life, change: Callable[..., None], *arguments: Any, **named: Any) -> Object | None:
         """Change a pod's status by a function of :mod:`podstatus`; None if the pod is gone."""
-        if self._pod(life) is None:
+        if self.pod(life) is None:
             return None
         now = self._clock.stamp()
         entry = self._store.edit(PODS, life.key, lambda pod: change(pod, now, *arguments, **named), "status")
         return None if entry is None else entry.obj
 
-    # starting
+    def adopt(self, life: Life, process: Running) -> None:
+        """Ask a process from now on whether it has ended."""
+        life.process = process
+        self._real[life.uid] = life
 
-    def _take(self, life: Life, pod: Object) -> bool:
-        told = life.behaviour
-        if told.trouble is not None and told.trouble.kind == "admission":
-            reason = told.trouble.reason or "UnexpectedAdmissionError"
-            message = told.trouble.message or (
-                "Pod was rejected: Allocate failed due to no healthy devices present; cannot allocate unhealthy "
-                "devices nvidia.com/gpu, which is unexpected"
-            )
-            self.edit(life, podstatus.refused, reason, message)
-            self._say(pod, "Warning", reason, message)
-            life.stage = "over"
-            return True
-        self.edit(life, podstatus.creating, "10.0.0.1")
-        if told.mount:
-            self._fail_mount(life, told.mount)
-            return True
-        missing = environment.missing_volume(pod, self._store)
-        if missing:
-            self._fail_mount(life, missing)
-            return True
-        if told.waiting in ("ErrImagePull", "ImagePullBackOff"):
-            self._pull(life)
-            return True
-        image = pod["spec"]["containers"][0]["image"]
-        if image not in self._images:
-            self._say(pod, "Normal", "Pulling", f'Pulling image "{image}"')
-        self.timers.after(told.pull_s + told.start_s, lambda: self._start(life))
-        return True
-
-    def _fail_mount(self, life: Life, message: str) -> None:
-        with self._store.lock:
-            entry = self._pod(life)
-            if entry is None or life.stage != "creating":
-                return
-            healed = life.behaviour.heals_s is not None and life.pulls * 60 >= life.behaviour.heals_s
-            if healed or (not life.behaviour.mount and not environment.missing_volume(entry.obj, self._store)):
-                self.timers.after(life.behaviour.start_s, lambda: self._start(life))
-                return
-            life.pulls += 1
-            self._say(entry.obj, "Warning", "FailedMount", message)
-        self.timers.after(60, lambda: self._fail_mount(life, message))
-
-    def _pull(self, life: Life) -> None:
-        with self._store.lock:
-            entry = self._pod(life)
-            if entry is None or life.stage not in ("creating", "waiting"):
-                return
-            told, image = life.behaviour, entry.obj["spec"]["containers"][0]["image"]
-            since = self._clock() - self._clock.seconds_of(entry.obj["status"]["startTime"])
-            if told.heals_s is not None and since >= told.heals_s:
-                self.timers.after(told.start_s, lambda: self._start(life))
-                return
-            life.stage = "waiting"
-            why = told.waiting_message or (
-                f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
-            )
-            said = f"rpc error: code = NotFound desc = {why}"
-            self._say(entry.obj, "Normal", "Pulling", f'Pulling image "{image}"')
-            self._say(entry.obj, "Warning", "Failed", f'Failed to pull image "{image}": {said}')
-            self._say(entry.obj, "Warning", "Failed", "Error: ErrImagePull")
-            self.edit(life, podstatus.waiting, "ErrImagePull", said)
-            life.text = said
-            again = _PULL_AGAIN_S[min(life.pulls, len(_PULL_AGAIN_S) - 1)]
-            life.pulls += 1
-        self.timers.after(1, lambda: self._back_off(life, image))
-        self.timers.after(again, lambda: self._pull(life))
-        if told.heals_s is not None and 0 < told.heals_s - since < again:
-            self.timers.after(told.heals_s - since, lambda: self._pull(life))
-
-    def _back_off(self, life: Life, image: str) -> None:
-        with self._store.lock:
-            entry = self._pod(life)
-            if entry is None or life.stage != "waiting":
-                return
-            said = f'Back-off pulling image "{image}"'
-            self._say(entry.obj, "Normal", "BackOff", said)
-            self._say(entry.obj, "Warning", "Failed", "Error: ImagePullBackOff")
-            self.edit(life, podstatus.waiting, "ImagePullBackOff", f"{said}: ErrImagePull: {life.text}")
-
-    def _start(self, life: Life) -> None:
-        with self._store.lock:
-            entry = self._pod(life)
-            if entry is None or life.stage not in ("creating", "waiting") or life.dead:
-                return
-            told, pod = life.behaviour, entry.obj
-            if self._waits(life, pod):
-                return
-            container = pod["spec"]["containers"][0]
-            image = container["image"]
-            self._images.add(image)
-            self._say(pod, "Normal", "Pulled", f'Successfully pulled image "{image}" in 1s (1s including waiting)')
-            if told.init is not None and pod["spec"].get("initContainers"):
-                init = told.init
-                self.edit(life, podstatus.init_ended, code=init.code, reason=init.reason, message=init.message)
-                life.stage = "over"
-                return
-            self._say(pod, "Normal", "Created", f"Container created: {container['name']}")
-            self._say(pod, "Normal", "Started", f"Container started: {container['name']}")
-            life.stage = "running"
-            life.text = told.log
-            self.started += 1
-            started = self.edit(life, podstatus.running, f"10.1.{self.started // 250 % 250}.{self.started % 250 + 1}")
-            start = environment.container_start(started or pod, container, self._store)
-        result = told.run(start) if told.run is not None else None
-        if isinstance(result, int):
-            result = Exit(result)
-        if result is not None and not isinstance(result, Exit):
-            life.process = result
-            self._real[life.uid] = life
-            return
-        if isinstance(result, Exit):
-            life.planned = result
-            if result.log is not None:
-                life.text += result.log
-        if told.lasts_s is not None:
-            self.timers.after(told.lasts_s, lambda: self._finish(life, start))
-        if told.trouble is not None:
-            self.timers.after(told.trouble.after_s, lambda: self.on_trouble(life))
-
-    def _waits(self, life: Life, pod: Object) -> bool:
-        """Whether the container can't be made, by the script or by what the pod itself says."""
-        told, reason, message = life.behaviour, "", ""
-        since = self._clock() - self._clock.seconds_of(pod["status"]["startTime"])
-        if told.waiting and (told.heals_s is None or since < told.heals_s):
-            reason, message = told.waiting, told.waiting_message
-        if not reason:
-            reason, message = environment.cannot_start(pod, self._store)
-        if not reason:
-            return False
-        life.stage = "waiting"
-        self.edit(life, podstatus.waiting, reason, message)
-        self._say(pod, "Warning", "Failed", f"Error: {message or reason}")
-        self.timers.after(12, lambda: self._start(life))
-        return True
-
-    # ending
-
-    def _finish(self, life: Life, start: Any) -> None:
+    def finish(self, life: Life, start: Any) -> None:
+        """Let the container end by itself, if it still runs."""
         if life.stage != "running" or life.dead:
             return
         result = life.planned or life.behaviour.exit
@@ -314,7 +164,7 @@ class Kubelet:
             if result.log is not None and result is not life.planned:
                 life.text += result.log
             life.stage = "over"
-            entry = self._pod(life)
+            entry = self.pod(life)
             if entry is None:
                 return
             pod = self.edit(life, podstatus.ended, code=result.code, reason=result.reason, message=result.message)
@@ -327,7 +177,7 @@ class Kubelet:
         if begun in ("creating", "waiting"):
             self.timers.after(min(1.0, grace), lambda: self._never_ran(life))
             return
-        self._say(pod, "Normal", "Killing", f"Stopping container {pod['spec']['containers'][0]['name']}")
+        self.say(pod, "Normal", "Killing", f"Stopping container {pod['spec']['containers'][0]['name']}")
         if life.process is not None:
             life.process.terminate()
             self.timers.after(grace, lambda: self._kill(life))
@@ -344,7 +194,7 @@ class Kubelet:
 
     def _never_ran(self, life: Life) -> None:
         with self._store.lock:
-            if self._pod(life) is None or life.dead:
+            if self.pod(life) is None or life.dead:
                 return
             life.stage = "over"
             pod = self.edit(life, podstatus.unknown)

@@ -104,7 +104,6 @@ class RequestLog:
 
     def add(self, request: Request) -> None:
         """Record one when it arrives; its ``code`` is set when it is answered."""
-        request.body = request.body[:65536]
         with self._lock:
             self._requests.append(request)
 

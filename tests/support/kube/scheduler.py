@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.kube import quantities
 from tests.support.kube.behaviour import Behaviour
 from tests.support.kube.clock import FakeClock
-from tests.support.kube.jobcontroller import key_of
+from tests.support.kube.meta import key_of
 from tests.support.kube.podstatus import set_condition
 from tests.support.kube.recorder import Recorder
 from tests.support.kube.resources import CLAIMS, NODES, PODS, ResourceType

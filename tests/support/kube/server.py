@@ -17,15 +17,10 @@ from tests.support.kube import errors
 from tests.support.kube.api import Response
 from tests.support.kube.faults import Fault
 from tests.support.kube.requests import Request, parse
+from tests.support.kube.streams import Dropped, OpenWatch
 from tests.support.kube.watches import Watch
 
 _LOGGER = logging.getLogger(__name__)
-_LOOK_S = 0.2
-"""How often a waiting connection is looked at for a client that has gone."""
-
-
-class Dropped(Exception):
-    """The connection is to be closed without another word."""
 
 
 class Answered(Exception):
@@ -142,68 +137,12 @@ class Handler(BaseHTTPRequestHandler):
         stream = OpenWatch(watch)
         server.opened(stream)
         try:
-            self._run(stream)
+            stream.run(self.wfile, cluster.store, cluster.faults, server.stopping, self._client_gone)
             self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()
         finally:
             server.closed(stream)
             cluster.store.wake()
-
-    def _run(self, stream: OpenWatch) -> None:
-        watch, store, cluster = stream.watch, self.server.cluster.store, self.server.cluster
-        if watch.first:
-            fault = cluster.faults.watch(watch.request)
-            if fault is None or fault.kind == "end":
-                self._chunk(b"".join(watch.first))
-            elif fault.kind == "silent":
-                self._silence(stream, fault)
-            else:
-                self._cut(watch.first[0])
-        looked = time.monotonic()
-        while not watch.over:
-            with store.changed:
-                changes, over = watch.pending()
-                if not changes and not over and not stream.end.is_set():
-                    stream.idle = watch.position
-                    store.changed.wait(_LOOK_S)
-                    changes, over = watch.pending()
-            if stream.cut.is_set() or self.server.stopping.is_set():
-                raise Dropped
-            if time.monotonic() - looked > _LOOK_S:
-                looked = time.monotonic()
-                if self._client_gone(0):
-                    raise Dropped
-            fault = cluster.faults.watch(watch.request)
-            if fault is not None and fault.kind == "silent":
-                self._silence(stream, fault)
-                continue
-            data = b"".join(watch.lines(changes))
-            if fault is not None and fault.kind == "cut":
-                self._cut(data or b'{"type":"MODIFIED","object":{"kind":"Pod"')
-            mark = watch.bookmark()
-            if mark is not None:
-                data += mark
-            if data:
-                self._chunk(data)
-            if over or stream.end.is_set() or (fault is not None and fault.kind == "end"):
-                return
-
-    def _silence(self, stream: OpenWatch, fault: Fault) -> None:
-        """Say nothing, not even the end, until the fault is taken back or the client goes."""
-        cluster = self.server.cluster
-        while cluster.faults.is_set(fault):
-            if stream.cut.is_set() or self.server.stopping.is_set() or self._client_gone(0.05):
-                raise Dropped
-
-    def _cut(self, data: bytes) -> None:
-        half = data[: max(len(data) // 2, 1)]
-        self.wfile.write(f"{len(data) + 10:x}\r\n".encode() + half)
-        self.wfile.flush()
-        raise Dropped
-
-    def _chunk(self, data: bytes) -> None:
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-        self.wfile.flush()
 
     def _client_gone(self, wait_s: float) -> bool:
         readable, _, _ = select.select([self.connection], [], [], wait_s)
@@ -227,17 +166,6 @@ class Handler(BaseHTTPRequestHandler):
         """End the connection, which may be gone already."""
         with contextlib.suppress(OSError, ValueError):
             super().finish()
-
-
-class OpenWatch:
-    """A watch that somebody reads."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.end = threading.Event()
-        self.cut = threading.Event()
-        self.idle = -1
-        """Version up to which everything was sent when it last had nothing to do."""
 
 
 class Server(ThreadingHTTPServer):

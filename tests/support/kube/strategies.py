@@ -20,56 +20,23 @@ from fmdj_cloud.settings import KubernetesSettings, LogSettings, ProfileSettings
 from fmdj_cloud.settings.kubernetes import MountSettings, Place, SpotSettings, Toleration
 from fmdj_cloud.settings.storage import S3Settings, StorageSettings
 from tests.support.kube.strategies_affinity import affinities
+from tests.support.kube.strategies_words import (
+    ANNOTATIONS,
+    FOLDERS,
+    IDS,
+    LABEL_KEYS,
+    LABEL_MAPS,
+    LABEL_VALUES,
+    LABELS,
+    NAMES,
+    REFERENCES,
+    TEXTS,
+    VARIABLES,
+    odd_text,
+)
 
 M = TypeVar("M", bound=BaseModel)
 Fields = Mapping[str, SearchStrategy[Any]]
-
-_ODD = "\n\t\x00 .-_/:$()@#%AZaz09é—😀"
-_TEXTS = st.one_of(st.text(max_size=40), st.text(_ODD, max_size=300))
-_LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
-NAMES = st.one_of(
-    st.lists(_LABELS, min_size=1, max_size=3).map(".".join),
-    st.sampled_from(("a" * 63, ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61]), "e" * 253)),
-)
-_PLAIN = st.one_of(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,10}[A-Za-z0-9])?", fullmatch=True), st.just("x" * 63))
-LABEL_KEYS = st.one_of(_PLAIN, st.builds(lambda prefix, name: f"{prefix}/{name}", NAMES, _PLAIN))
-LABEL_VALUES = st.one_of(_PLAIN, st.just(""))
-_LABEL_MAPS = st.dictionaries(LABEL_KEYS, LABEL_VALUES, max_size=3)
-_ANNOTATIONS = st.dictionaries(LABEL_KEYS, st.text(max_size=50), max_size=3)
-_VARIABLES = st.sampled_from(
-    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FMDJ_STORAGE__S3__ACCESS_KEY_ID", "HTTPS_PROXY", "lab_x")
-)
-_KEYS = st.from_regex(r"[A-Za-z0-9_][-._A-Za-z0-9]{0,10}", fullmatch=True)
-_REFERENCES = st.builds(lambda secret, key: f"{secret}/{key}", NAMES, _KEYS)
-_FOLDERS = st.lists(st.from_regex(r"[A-Za-z0-9_ +$-]{1,10}", fullmatch=True), min_size=1, max_size=3).map("/".join)
-_IDS = st.integers(1, 2**31 - 1)
-
-
-_SPOILED = (
-    lambda text: f" {text}",
-    lambda text: f"{text} ",
-    lambda text: f"{text}\n",
-    lambda text: f"-{text}",
-    lambda text: f"{text}.",
-    lambda text: f"{text}..{text}",
-    lambda text: f"{text}.-{text}",
-    lambda text: f"{text}/{text}",
-    lambda text: f"{text}_é",
-    lambda text: text.upper(),
-    lambda text: text * 64,
-)
-
-
-def _odd(good: SearchStrategy[str]) -> SearchStrategy[str]:
-    """Something good that a slip has spoiled, or any text."""
-
-    def exchange(text: str, index: int, character: str, length: int) -> str:
-        at = index % (len(text) + 1)
-        return text[:at] + character + text[at + length :]
-
-    slipped = st.builds(lambda text, slip: slip(text), good, st.sampled_from(_SPOILED))
-    exchanged = st.builds(exchange, good, st.integers(0, 300), st.sampled_from(_ODD), st.integers(0, 1))
-    return st.one_of(slipped, exchanged, _TEXTS)
 
 
 def settled(model: type[M], values: Mapping[str, Any], odd: frozenset[str]) -> M:
@@ -106,12 +73,12 @@ TOLERATIONS = sections(
         "value": LABEL_VALUES,
         "effect": st.sampled_from(("NoSchedule", "PreferNoSchedule", "NoExecute", None)),
     },
-    {"key": _odd(LABEL_KEYS), "value": _odd(LABEL_VALUES), "effect": _TEXTS},
+    {"key": odd_text(LABEL_KEYS), "value": odd_text(LABEL_VALUES), "effect": TEXTS},
 )
 PLACES = sections(
     Place,
-    {"node_selector": _LABEL_MAPS, "tolerations": st.lists(TOLERATIONS, max_size=2)},
-    {"node_selector": st.dictionaries(_odd(LABEL_KEYS), _odd(LABEL_VALUES), max_size=2)},
+    {"node_selector": LABEL_MAPS, "tolerations": st.lists(TOLERATIONS, max_size=2)},
+    {"node_selector": st.dictionaries(odd_text(LABEL_KEYS), odd_text(LABEL_VALUES), max_size=2)},
 )
 _IMAGES = st.sampled_from(
     ("worker", "ghcr.io/lab/worker:1.2", f"localhost:5000/lab/worker:x@sha256:{'0' * 64}", "a.b/c_d/e--f")
@@ -139,14 +106,14 @@ _PROFILE: Fields = {
     "priority_class": NAMES,
     "runtime_class": NAMES,
     "service_account": NAMES,
-    "kueue_queue": _LABELS,
-    "labels": _LABEL_MAPS,
-    "annotations": _ANNOTATIONS,
-    "secret_env": st.dictionaries(_VARIABLES, _REFERENCES, max_size=3),
-    "run_as_user": _IDS,
+    "kueue_queue": LABELS,
+    "labels": LABEL_MAPS,
+    "annotations": ANNOTATIONS,
+    "secret_env": st.dictionaries(VARIABLES, REFERENCES, max_size=3),
+    "run_as_user": IDS,
     "run_as_group": st.integers(0, 2**31 - 1),
-    "fs_group": _IDS,
-    "supplemental_groups": st.lists(_IDS, max_size=3),
+    "fs_group": IDS,
+    "supplemental_groups": st.lists(IDS, max_size=3),
     "stop_grace_s": st.integers(15, 3600),
 }
 _NUMBERS = st.one_of(st.integers(-1, 2**70), st.floats(), st.sampled_from((2**31, 2**32, 2**63, 1e300)))
@@ -161,41 +128,41 @@ _RESERVED = st.sampled_from(
         "kueue.x-k8s.io/queue-name",
     )
 )
+_OWN_VARIABLES = st.sampled_from(("HOME", "POD_UID", "FMDJ_WORKER", "fmdj_log", "omp_num_threads"))
 _ODD_PROFILE: Fields = {
     **dict.fromkeys(("cpu", "cpu_limit", "gpu", "shm_mib", "run_as_user", "run_as_group", "fs_group"), _NUMBERS),
     **dict.fromkeys(("memory_min_mib", "memory_max_mib", "scratch_min_mib", "scratch_max_mib"), _NUMBERS),
-    **dict.fromkeys(("priority_class", "runtime_class", "service_account", "scratch_class"), _odd(NAMES)),
+    **dict.fromkeys(("priority_class", "runtime_class", "service_account", "scratch_class"), odd_text(NAMES)),
     "stop_grace_s": _NUMBERS,
     "supplemental_groups": st.lists(_NUMBERS, max_size=2),
-    "image": _odd(_IMAGES),
-    "image_pull_secrets": st.lists(_odd(NAMES), max_size=2),
+    "image": odd_text(_IMAGES),
+    "image_pull_secrets": st.lists(odd_text(NAMES), max_size=2),
     "gpu_resource": st.one_of(
-        _odd(st.just("nvidia.com/gpu")),
+        odd_text(st.just("nvidia.com/gpu")),
         st.builds(lambda prefix: f"{prefix}/gpu", NAMES),
         st.sampled_from(
             ("requests.nvidia.com/gpu", "kubernetes.io/gpu", "x.kubernetes.io/gpu", "cpu", "hugepages-2Mi")
         ),
     ),
-    "kueue_queue": _odd(_LABELS),
-    "labels": st.dictionaries(st.one_of(_odd(LABEL_KEYS), _RESERVED), _odd(LABEL_VALUES), max_size=2),
-    "annotations": st.dictionaries(st.one_of(_odd(LABEL_KEYS), _RESERVED), st.text(max_size=9), max_size=2),
-    "secret_env": st.dictionaries(
-        st.one_of(_odd(_VARIABLES), st.sampled_from(("HOME", "POD_UID", "FMDJ_WORKER", "fmdj_log", "omp_num_threads"))),
-        st.one_of(_odd(_REFERENCES), _REFERENCES),
-        max_size=2,
+    "kueue_queue": odd_text(LABELS),
+    "labels": st.dictionaries(st.one_of(odd_text(LABEL_KEYS), _RESERVED), odd_text(LABEL_VALUES), max_size=2),
+    "annotations": st.dictionaries(st.one_of(odd_text(LABEL_KEYS), _RESERVED), st.text(max_size=9), max_size=2),
+    "secret_env": st.one_of(
+        st.dictionaries(st.one_of(odd_text(VARIABLES), _OWN_VARIABLES), REFERENCES, max_size=2),
+        st.dictionaries(VARIABLES, odd_text(REFERENCES), max_size=2),
     ),
-    "affinity": affinities(_odd(LABEL_KEYS), _odd(LABEL_VALUES), _odd(NAMES)),
+    "affinity": affinities(odd_text(LABEL_KEYS), odd_text(LABEL_VALUES), odd_text(NAMES)),
     "place": st.one_of(
         st.builds(
-            lambda labels: {"node_selector": labels}, st.dictionaries(_odd(LABEL_KEYS), LABEL_VALUES, max_size=2)
+            lambda labels: {"node_selector": labels}, st.dictionaries(odd_text(LABEL_KEYS), LABEL_VALUES, max_size=2)
         ),
         st.builds(
-            lambda labels: {"node_selector": labels}, st.dictionaries(LABEL_KEYS, _odd(LABEL_VALUES), max_size=2)
+            lambda labels: {"node_selector": labels}, st.dictionaries(LABEL_KEYS, odd_text(LABEL_VALUES), max_size=2)
         ),
         st.builds(
             lambda key, value, operator: {"tolerations": [{"key": key, "value": value, "operator": operator}]},
-            st.one_of(_odd(LABEL_KEYS), LABEL_KEYS),
-            st.one_of(_odd(LABEL_VALUES), LABEL_VALUES),
+            st.one_of(odd_text(LABEL_KEYS), LABEL_KEYS),
+            st.one_of(odd_text(LABEL_VALUES), LABEL_VALUES),
             st.sampled_from(("Exists", "Equal")),
         ),
     ),
@@ -223,7 +190,7 @@ def odd_profiles(draw: st.DrawFn, field: str) -> ProfileSettings | None:
         return None
 
 
-_PATHS = _FOLDERS.map(lambda folder: f"/{folder}")
+_PATHS = FOLDERS.map(lambda folder: f"/{folder}")
 _MOUNT: Fields = {
     "path": _PATHS,
     "claim": NAMES,
@@ -231,7 +198,7 @@ _MOUNT: Fields = {
     "nfs_path": _PATHS,
     "config_map": NAMES,
     "secret": NAMES,
-    "sub_path": _FOLDERS,
+    "sub_path": FOLDERS,
 }
 _SOURCES = (("claim",), ("nfs_server", "nfs_path"), ("config_map",), ("secret",))
 _OWN_PATHS = st.sampled_from(("/tmp/", "/scratch/x", "/dev/shm", "/", "/a/../tmp", "//tmp"))
@@ -246,7 +213,7 @@ def mounts(draw: st.DrawFn) -> tuple[MountSettings, ...]:
         values = {name: draw(_MOUNT[name]) for name in fields}
         if draw(st.booleans()):
             strange = draw(st.sampled_from(fields))
-            values[strange] = draw(st.one_of(_odd(_MOUNT[strange]), _OWN_PATHS))
+            values[strange] = draw(st.one_of(odd_text(_MOUNT[strange]), _OWN_PATHS))
         try:
             mount = MountSettings(**values, read_only=draw(st.booleans()))
         except ValidationError:
@@ -261,12 +228,12 @@ def kubernetes_settings(draw: st.DrawFn) -> KubernetesSettings:
     mounted = draw(mounts())
     known = draw(st.sampled_from((("default",), ("svd", "pose", "import"), ("default", "lab-1"))))
     profile = {name: draw(profiles()) for name in known}
-    fields: Fields = {"job_ttl_s": st.integers(3600, 2**31 - 1), "namespace": _LABELS}
+    fields: Fields = {"job_ttl_s": st.integers(3600, 2**31 - 1), "namespace": LABELS}
     return draw(
         sections(
             KubernetesSettings,
             {"profiles": st.just(profile), "mounts": st.just(mounted), **fields},
-            {"job_ttl_s": _NUMBERS, "namespace": _odd(_LABELS)},
+            {"job_ttl_s": _NUMBERS, "namespace": odd_text(LABELS)},
         )
     ).model_copy(update={"profiles": profile, "mounts": mounted})
 
@@ -309,8 +276,8 @@ def requests(draw: st.DrawFn, of: Settings) -> JobRequest:
         spec_uri=f"s3://lab/{draw(st.text('ab$() .é', min_size=1, max_size=20))}/spec.json",
         spec_sha256=f"{draw(st.integers(0, 2**256 - 1)):064x}",
         limits=limits,
-        pipeline=draw(st.one_of(st.from_regex(r"[a-z][a-z0-9_]{0,23}", fullmatch=True), _TEXTS)),
-        task=draw(st.one_of(_TEXTS, st.just("{" + "é" * 5000))),
+        pipeline=draw(st.one_of(st.from_regex(r"[a-z][a-z0-9_]{0,23}", fullmatch=True), TEXTS)),
+        task=draw(st.one_of(TEXTS, st.just("{" + "é" * 5000))),
         profile=name,
         disruptions=draw(st.integers(0, 10)),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.kube.clock import FakeClock
-from tests.support.kube.jobcontroller import condition
+from tests.support.kube.meta import condition
 from tests.support.kube.resources import JOBS, PODS, ResourceType
 from tests.support.kube.store import Object
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from tests.support.kube import podstatus
 from tests.support.kube.behaviour import Exit
 from tests.support.kube.clock import FakeClock
-from tests.support.kube.kubelet import Kubelet, Life
+from tests.support.kube.kubelet import Kubelet
+from tests.support.kube.lives import Life
 from tests.support.kube.recorder import Recorder
 from tests.support.kube.resources import PODS
 from tests.support.kube.store import Object, Store

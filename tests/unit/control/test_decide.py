@@ -16,6 +16,7 @@ from fmdj_cloud.control.actions import (
     Forget,
     Hold,
     Launch,
+    Note,
     Publish,
     Retry,
     Stop,
@@ -130,6 +131,18 @@ def test_a_job_that_will_never_succeed_is_stopped_before_its_run_ends(launched):
     assert decided(hopeless) == (Stop(JOB, why),)
     (action,) = decided(launched(why))
     assert action == Fail(RUN, RunState.LAUNCHED, 1, why)
+
+
+def test_why_a_job_waits_is_noted_when_it_changes_but_not_all_the_time(launched):
+    def waits(sentence, noted="", updated=NOW):
+        view = launched("running", sentence=noted, updated=updated)
+        return replace(view, job=view.job.model_copy(update={"waiting": sentence}))
+
+    assert decided(waits("No node is free.")) == (Note(RUN, 1, "No node is free."),)
+    assert decided(waits("1 of 5 nodes is free.", "No node is free.")) == ()
+    later = NOW - dt.timedelta(minutes=2)
+    assert decided(waits("It is queued.", "No node is free.", later)) == (Note(RUN, 1, "It is queued."),)
+    assert decided(waits("", "No node is free.")) == (Note(RUN, 1, ""),)
 
 
 def test_nothing_is_decided_while_a_job_may_be_there_unseen(launched):

@@ -247,6 +247,8 @@ class World:
             case do.Supersede(run_id, state, attempt, _, count):
                 if self.change(run_id, {state}, attempt, epoch, state=RunState.SUPERSEDED) and count:
                     self.tasks[self.runs[run_id].task].changed += 1
+            case do.Note():
+                pass  # words alone
             case do.Stop(name, why):
                 self.stopping.add(name)
                 job = self.jobs.get(name)

@@ -129,6 +129,7 @@ CASES = [
     (observe(seen=False, leader=None), "pending", "No controller has seen", "fmdj controller"),
     (observe(), "pending", "waiting to be planned", "by itself"),
     (observe(leader=None), "pending", "waiting to be planned", "No controller is running"),
+    (observe(unclaimed=True), "pending", "No FacemapRun selects it", "Apply a FacemapRun"),
     (observe(brake=True), "braked", "many pending tasks", "fmdj release"),
     (
         observe(binding=binding(state=BindingState.WAITING, sentence="no such video", next_look=NOW)),
@@ -151,6 +152,7 @@ CASES = [
         "by itself",
     ),
     (observe(run=run(RunState.LAUNCHED)), "launched", "reported no progress yet", "by itself"),
+    (observe(run=run(RunState.LAUNCHED, sentence="No node is free.")), "launched", "waits: No node", "by itself"),
     (
         observe(run=run(RunState.LAUNCHED), progress=PROGRESS),
         "launched",

@@ -59,7 +59,9 @@ def damaged(draw):
     whole: dict[str, Any] = copy.deepcopy({"job": seen.job, "pods": seen.pods, "events": seen.events})
     for _ in range(draw(st.integers(0, 3))):
         places = [path for path in paths(whole) if len(path) > 1]
-        path = draw(st.sampled_from(places)) if places else ("job",)
+        if not places:
+            break
+        path = draw(st.sampled_from(places))
         target = whole
         for key in path[:-1]:
             target = target[key]

@@ -23,7 +23,7 @@ def test_a_failed_pod_is_never_replaced():
     spec = job()["spec"]
     assert (spec["backoffLimit"], spec["completions"], spec["parallelism"]) == (0, 1, 1)
     assert spec["podReplacementPolicy"] == "Failed"
-    assert "podFailurePolicy" not in spec
+    assert {rule["action"] for rule in spec["podFailurePolicy"]["rules"]} == {"FailJob"}
     assert "activeDeadlineSeconds" not in spec  # it would count the time in the queue
     assert pod()["restartPolicy"] == "Never"
 
@@ -57,7 +57,7 @@ def test_labels_and_annotations_say_what_it_is():
 
 def test_the_worker_is_told_its_spec_and_its_pod():
     container = worker()
-    assert container["command"] == ["fmdj", "worker"]
+    assert container["command"] == ["python", "-m", "fmdj_cloud.worker"]
     assert container["args"] == [
         "--spec",
         "s3://lab/processed/m1/facemap_0/svd-0123456789abcdef/a1/spec.json",

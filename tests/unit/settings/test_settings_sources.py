@@ -160,6 +160,7 @@ def test_variables_of_the_tests_and_of_others_are_left_alone(monkeypatch: pytest
         ("controller: {max_active: 0}", r"controller\.max_active.*greater than or equal to 1"),
         ("controller: {max_active: many}", r"controller\.max_active.*integer"),
         ("controller: {lease_s: 5}", "renew_s=10.* must be less than lease_s=5"),
+        ("controller: {trigger: facemapruns}", "trigger=facemapruns needs launcher=kubernetes"),
         ("storage: {s3: {part_size_mib: 1}}", r"storage\.s3\.part_size_mib"),
         ("instance: Not_a_label", "instance"),
         ("- a list", "can't be read|wrong"),

@@ -77,13 +77,13 @@ def check_storage(request: JobRequest, name: str, profile: ProfileSettings, sett
         mount = mount_of(PurePosixPath(folder), mounts)
         if mount is None:
             raise ConfigError(
-                f"file://{folder} ({whose}) lies in none of kubernetes.mounts ({_paths(mounts)}), so workers don't have "
-                "it: mount the shared folder at the same path."
+                f"file://{folder} ({whose}) lies in none of kubernetes.mounts ({_paths(mounts)}), so workers don't "
+                "have it: mount the shared folder at the same path."
             )
         if mount.readable_only and whose == "processed_root":
             raise ConfigError(
-                f"file://{folder} ({whose}) lies in the mount {mount.path}, which workers can only read: let them write "
-                "there, or use another folder."
+                f"file://{folder} ({whose}) lies in the mount {mount.path}, which workers can only read: let them "
+                "write there, or use another folder."
             )
 
 

@@ -10,9 +10,19 @@ from typing import Any
 
 from fmdj_cloud.contracts import JobRequest
 from fmdj_cloud.control.launchers.kubernetes.checks import check_storage, profile_of
+from fmdj_cloud.control.launchers.kubernetes.containers import WORKER
 from fmdj_cloud.control.launchers.kubernetes.identity import QUEUE, job_annotations, job_labels
 from fmdj_cloud.control.launchers.kubernetes.pod import build_pod
 from fmdj_cloud.settings import Settings
+
+_EVIDENCE = {
+    "rules": [
+        {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": WORKER, "operator": "NotIn", "values": [0]}},
+    ]
+}
+"""No pod is ever replaced, with or without it: these rules make the Job itself keep how its pod ended, which is gone a
+second later when somebody deleted it."""
 
 
 def build_job(request: JobRequest, settings: Settings, *, instance: str) -> dict[str, Any]:
@@ -47,6 +57,7 @@ def build_job(request: JobRequest, settings: Settings, *, instance: str) -> dict
         "parallelism": 1,
         # a pod that is still ending isn't replaced: two of an attempt would compute the same
         "podReplacementPolicy": "Failed",
+        "podFailurePolicy": _EVIDENCE,
         "ttlSecondsAfterFinished": settings.kubernetes.job_ttl_s,
         "template": template,
     }

@@ -37,7 +37,7 @@ def build_pod(
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": profile.image,
-        "command": ["fmdj", "worker"],
+        "command": ["python", "-m", "fmdj_cloud.worker"],
         "args": [
             *("--spec", literal(request.spec_uri)),
             *("--sha256", literal(request.spec_sha256)),
