@@ -64,6 +64,7 @@ def embedded_mariadb(workdir: Path) -> Iterator[DatabaseSettings]:
     """
     log = workdir / "mariadb.log"
     installer, server = _program("mariadb-install-db"), _program("mariadbd")
+    _program("my_print_defaults")  # which the installer asks, and Debian keeps in another package
     with contextlib.ExitStack() as stack:
         try:
             user = unprivileged_user("MariaDB")

@@ -7,15 +7,16 @@ import json
 import os
 import sys
 
-from fmdj_cloud.cli import app, programs
-from fmdj_cloud.control.launchers.local import LocalLauncher
+from fmdj_cloud.cli import app
+from fmdj_cloud.control import backends
 from tests.support.kills import tripwire
 
 
 def main() -> int:
     command = json.loads(os.environ["FMDJKILL_WORKER"])
     if command:
-        programs.LocalLauncher = functools.partial(LocalLauncher, worker_command=command)
+        # read first: were it called otherwise, nothing would be replaced, and the real worker would run
+        backends.LocalLauncher = functools.partial(backends.LocalLauncher, worker_command=command)
     tripwire.arm_from_environment(sys.argv[1])
     return app.main()
 
