@@ -202,7 +202,7 @@ def _make(settings: DatabaseSettings) -> Laboratory:
     whole = Settings(
         database=settings,
         pipelines=(pipeline,),
-        controller=ControllerSettings(trigger="facemapruns"),
+        controller=ControllerSettings(launcher="kubernetes", trigger="facemapruns"),
         kubernetes=KubernetesSettings(profiles=profiles),
     )
     return Laboratory(whole, database, element, linked.Session)

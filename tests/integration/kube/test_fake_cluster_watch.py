@@ -192,7 +192,7 @@ def test_watches_can_fall_silent(cluster: FakeCluster, wire: Wire):
     assert events.events == []
     assert len(cluster.watches()) == 1
     cluster.heal(silence)
-    assert events.told(1) == [("ADDED", "a")]
+    assert events.told(1)[0] == ("ADDED", "a")
 
 
 def test_a_client_that_goes_is_noticed(cluster: FakeCluster, wire: Wire):

@@ -90,7 +90,7 @@ def other_lab(
 
 
 class TestFlowsOnFake(Flows):
-    pass
+    test_a_gpu_that_no_node_has_is_final = None  # type: ignore[assignment] # takes 15 s, and is a row of a table here
 
 
 class TestFacemapRunsOnFake(FacemapRunFlows):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.support.kube import behaviour
+from tests.support.kube.admissions import by_broken_webhook, by_quota, by_webhook
 from tests.support.kube.api import Response, reply
 
 if TYPE_CHECKING:
@@ -79,6 +80,23 @@ class Admin:
 
     def _expire_token(self, told: dict[str, Any]) -> Any:
         return {"token": self._cluster.expire_token(renewed=bool(told.get("renewed", True)))}
+
+    def _deny(self, told: dict[str, Any]) -> Any:
+        self._cluster.deny(told.get("match"))
+        return {}
+
+    def _allow(self, told: dict[str, Any]) -> Any:
+        self._cluster.allow()
+        return {}
+
+    def _refuse(self, told: dict[str, Any]) -> Any:
+        how = {"quota": by_quota, "webhook": by_webhook, "broken-webhook": by_broken_webhook}[told["how"]]
+        self._cluster.refuse(told.get("resource", "jobs"), told.get("match"), how(), times=told.get("times"))
+        return {}
+
+    def _lose_node(self, told: dict[str, Any]) -> Any:
+        self._cluster.lose_node(told["name"])
+        return {}
 
     def _strike(self, told: dict[str, Any]) -> Any:
         self._cluster.strike(told["pod"], told["kind"])

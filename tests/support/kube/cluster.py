@@ -19,6 +19,7 @@ from tests.support.kube.faults import Faults
 from tests.support.kube.front import Front
 from tests.support.kube.jobcontroller import JobController
 from tests.support.kube.kubelet import Kubelet
+from tests.support.kube.kueue import Kueue
 from tests.support.kube.lists import Lister
 from tests.support.kube.lives import Life
 from tests.support.kube.objects import Objects
@@ -89,7 +90,8 @@ class FakeCluster(Front, Objects):
         self.writer.admission.append(self.admissions)
         Subresources(self.api, self.store, self.kubelet, self.troubles)
         self.admin = Admin(self)
-        workers = (self.definitions, self.jobs, self.scheduler, self.kubelet, self.collector)
+        self.kueue = Kueue(self.store, self.clock, self.recorder)
+        workers = (self.definitions, self.kueue, self.jobs, self.scheduler, self.kubelet, self.collector)
         self.engine = Engine(self.clock, self.store, workers)
         self.crashes = self.engine.crashes
         """What went wrong in the fake itself; raised at the end."""
@@ -127,6 +129,11 @@ class FakeCluster(Front, Objects):
     def kubeconfig(self, path: Path | str, *, token_file: Path | None = None) -> Path:
         """Write a kubeconfig; with a ``token_file`` the token is there, as a service account's is."""
         self.access.kubeconfig(Path(path), url=self.url, namespace=self.namespace, token_file=token_file)
+        return Path(path)
+
+    def account_folder(self, path: Path | str) -> Path:
+        """Write what a pod finds of its ServiceAccount: token, namespace and the server's certificate."""
+        self.access.account_folder(Path(path), self.namespace)
         return Path(path)
 
     def expire_token(self, *, renewed: bool = True) -> str:

@@ -7,7 +7,7 @@ from tests.support.kube.clock import FakeClock
 from tests.support.kube.deletion import FOREGROUND, ORPHAN
 from tests.support.kube.meta import condition, key_of
 from tests.support.kube.recorder import Recorder
-from tests.support.kube.resources import JOBS, NODES, PODS, ResourceType
+from tests.support.kube.resources import JOBS, PODS, ResourceType
 from tests.support.kube.store import Change, Entry, Key, Object, Store
 from tests.support.kube.timers import Timers
 from tests.support.kube.writer import Writer
@@ -166,11 +166,6 @@ class Collector:
             left = entry.obj["spec"].get("ttlSecondsAfterFinished")
             if left is not None and "deletionTimestamp" not in entry.obj["metadata"]:
                 self._writer.delete(JOBS, key, {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}})
-
-    def node_gone(self, name: str) -> None:
-        """Remove a node, and what ran there as PodGC does."""
-        with self._store.lock:
-            self._store.remove(NODES, Key("", name))
 
 
 def _blocks(obj: Object, owner: str) -> bool:

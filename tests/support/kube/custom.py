@@ -60,7 +60,7 @@ def _prune(value: Any, schema: dict[str, Any], dropped: list[str], path: str) ->
         for name, one in value.items():
             below = f"{path}.{name}" if path else name
             if name in properties:
-                if one is None and not properties[name].get("nullable") and "default" in properties[name]:
+                if one is None and not properties[name].get("nullable"):
                     continue
                 result[name] = _prune(one, properties[name], dropped, below)
             elif isinstance(others, dict):

@@ -28,9 +28,9 @@ def container_start(pod: Object, container: dict[str, Any], store: Store) -> Con
                     env[source.get("prefix", "") + key] = value
     for variable in container.get("env") or ():
         if "valueFrom" in variable:
-            value = _resolve(pod, container, variable["valueFrom"], store)
-            if value is not None:
-                env[variable["name"]] = value
+            found = _resolve(pod, container, variable["valueFrom"], store)
+            if found is not None:
+                env[variable["name"]] = found
         else:
             env[variable["name"]] = _expand(variable.get("value") or "", env)
     return ContainerStart(

@@ -95,6 +95,11 @@ class Front:
         self.store.wake()
         return len(found)
 
+    def drop_connections(self) -> None:
+        """Break every open connection; the server goes on listening."""
+        if self._server is not None:
+            self._server.drop_connections()
+
     def compact(self) -> None:
         """Forget history: watches from older versions are told 410, and so are later pages of lists."""
         with self.store.lock:

@@ -145,7 +145,7 @@ class JobController:
         if not body["metadata"]["annotations"]:
             del body["metadata"]["annotations"]
         try:
-            pod, _ = self._writer.create(PODS, job["metadata"]["namespace"], body)
+            pod, _ = self._writer.create(PODS, job["metadata"]["namespace"], body, manager="kube-controller-manager")
         except errors.ApiError as error:
             self._say(job, "Warning", "FailedCreate", f"Error creating: {error.message}")
             tries = self._refused.get(uid, (0, 0.0))[0] + 1

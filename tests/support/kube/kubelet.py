@@ -69,10 +69,6 @@ class Kubelet:
         """Return what is known of a pod."""
         return self._lives.get(uid)
 
-    def busy(self) -> bool:
-        """Return whether real processes run, whose end no timer knows."""
-        return bool(self._real)
-
     def on_node(self, name: str) -> list[Life]:
         """Return pods on a node that are not over."""
         return [life for life in self._lives.values() if life.node == name and life.stage != "over"]
@@ -143,7 +139,7 @@ class Kubelet:
         result = life.planned or life.behaviour.exit
         if life.behaviour.finish is not None:
             told = life.behaviour.finish(start)
-            result = told if isinstance(told, Exit) else Exit(int(told or 0))  # type: ignore[call-overload]
+            result = Exit(told) if isinstance(told, int) else told if isinstance(told, Exit) else result
         self.end(life, result)
 
     def _poll(self, life: Life) -> bool:

@@ -228,6 +228,10 @@ class Server(ThreadingHTTPServer):
         self.cluster.store.wake()
         self.shutdown()
         self.server_close()
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Break all connections."""
         with self._guard:
             connections = list(self._connections)
         for one in connections:

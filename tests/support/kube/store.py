@@ -163,7 +163,10 @@ class Store:
             return None
         obj = old.copy() if not parts else {**old.obj, **{part: _clone(old.obj.get(part)) for part in parts}}
         if parts:
-            obj["metadata"] = _clone(old.obj["metadata"])
+            # nobody changes managedFields, and they are large
+            obj["metadata"] = {
+                name: value if name == "managedFields" else _clone(value) for name, value in old.obj["metadata"].items()
+            }
         change(obj)
         return self.put(resource, obj)
 

@@ -11,12 +11,21 @@ from tests.support.kube import defaults, errors, validation
 from tests.support.kube.clock import FakeClock
 from tests.support.kube.custom import CustomSchema
 from tests.support.kube.deletion import Deleter
+from tests.support.kube.managed import managed_fields
 from tests.support.kube.resources import EVENTS, JOBS, LEASES, NAMESPACES, PODS, ResourceType
 from tests.support.kube.schema import Reader
 from tests.support.kube.store import Entry, Key, Object, Store
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace")
+_KEPT = (
+    "managedFields",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "namespace",
+)
 
 Admission = Callable[[ResourceType, Object, str], None]
 """May raise an ApiError, or change the object."""
@@ -41,7 +50,14 @@ class Writer(Deleter):
         return "".join(self._random.choice(_LETTERS) for _ in range(5))
 
     def create(
-        self, resource: ResourceType, namespace: str, body: Any, *, dry_run: bool = False, strict: bool = False
+        self,
+        resource: ResourceType,
+        namespace: str,
+        body: Any,
+        *,
+        dry_run: bool = False,
+        strict: bool = False,
+        manager: str = "OpenAPI-Generator",
     ) -> tuple[Entry, list[str]]:
         """Make an object; return it and the warnings that go with it.
 
@@ -81,6 +97,8 @@ class Writer(Deleter):
         name = obj["metadata"]["name"]
         if self._store.get(resource, Key(meta.get("namespace", ""), name)) is not None:
             raise errors.already_exists(resource, name)
+        if resource not in (EVENTS, LEASES):
+            meta["managedFields"] = managed_fields(resource, obj, manager, self._clock.stamp())
         if dry_run:
             return Entry(obj, self._store.rv), warnings
         return self._store.put(resource, obj), warnings
