@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from tests.support.kube import defaults
+from tests.support.kube import defaults, podfailurepolicy
 from tests.support.kube.meta import condition, key_of
 from tests.support.kube.store import Entry, Object
 
@@ -88,6 +88,9 @@ class JobSync:
             found = condition(self._job, kind)
             if found is not None:
                 return kind, found["reason"], found["message"]
+        by_policy = podfailurepolicy.failure(self._job, self._pods) if fresh else None
+        if by_policy is not None:
+            return "FailureTarget", "PodFailurePolicy", by_policy
         reason = ""
         if fresh and failed > self._spec["backoffLimit"]:
             reason = "BackoffLimitExceeded"
