@@ -50,6 +50,7 @@ lock: $(VENV)/.dev ## Resolve constraints.txt again from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --quiet \
 	  | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
 	$(BIN)/python images/lock.py
+	$(BIN)/python helm/schema.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

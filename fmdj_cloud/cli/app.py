@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from fmdj_cloud import __version__
-from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, version
+from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, selftest, uninstall, version
 from fmdj_cloud.errors import FmdjError
 from fmdj_cloud.kubectl.lifeline import hold_if_asked
 
@@ -80,6 +80,8 @@ app.command()(doctor.doctor)
 app.command()(admin.grants)
 app.command()(admin.migrate)
 app.command()(admin.recover)
+app.command()(selftest.selftest)
+app.command()(uninstall.uninstall)
 app.command()(version.version)
 
 

@@ -68,6 +68,7 @@ def controller(
             elector=backend.elector,
             keeper=backend.keeper,
             beat=health.beat,
+            check=backend.check,
         )
         if stop is None:
             settled = program.drain(timeout)

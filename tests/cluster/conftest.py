@@ -32,7 +32,7 @@ S3_URL = "FMDJ_TEST_S3_URL"
 _ACCOUNT = "fmdj-controller"
 _S3 = "fmdj-s3"
 _PORT = 9000
-_PATIENCE_S = 420.0
+_PATIENCE_S = float(os.environ.get("FMDJ_TEST_PATIENCE_S", "420"))
 _TOKEN = "8h"
 
 
