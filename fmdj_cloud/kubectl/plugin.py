@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fmdj_cloud.errors import ConfigError, FmdjError
 from fmdj_cloud.kubectl.follow import follow
@@ -44,7 +44,6 @@ _TERMINAL = ("TERM", "COLORTERM")
 _ORDERS = frozenset({"cancel", "hold", "import", "priority", "recover", "release", "retry"})
 """Commands that record who asked."""
 _PERSON = ("LOGNAME", "USER")
-Execute = Callable[[str, list[str], Mapping[str, str]], NoReturn]
 
 
 def main() -> int:
@@ -58,15 +57,15 @@ def main() -> int:
         return 130
 
 
-def run(words: Sequence[str], execute: Execute = os.execve) -> int:
-    """Do what a command line says; doesn't return if that is to run a command.
+def run(words: Sequence[str]) -> int:
+    """Do what a command line says. For a command that ends by itself this process becomes kubectl.
+
+    Signals, terminal and exit code are kubectl's own then.
 
     Parameters
     ----------
     words : sequence of str
         What follows ``kubectl fmdj``.
-    execute : callable
-        Replaces this process, as :func:`os.execve` does: signals, terminal and exit code are kubectl's own then.
 
     Raises
     ------
@@ -89,7 +88,7 @@ def run(words: Sequence[str], execute: Execute = os.execve) -> int:
     if terminal is None:
         _close_stdin()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores: `kubectl fmdj status | head` ends
-    execute(kubectl, command, os.environ)
+    os.execv(kubectl, command)  # noqa: S606 - no shell is wanted
 
 
 def find_kubectl() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +93,22 @@ def other_lab(
 
 class TestFlowsOnFake(Flows):
     test_a_gpu_that_no_node_has_is_final = None  # type: ignore[assignment] # takes 15 s, and is a row of a table here
+
+
+def test_a_watch_that_kubectl_fmdj_started_ends_with_its_input(lab: ClusterLab) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "fmdj_cloud", "status", "--watch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**lab.of_people(), "KUBECTL_FMDJ": "lifeline"},
+        text=True,
+    ) as watch:
+        assert watch.stdin is not None
+        assert watch.stdout is not None
+        assert watch.stdout.readline().startswith("controller: ")
+        watch.stdin.close()
+        assert watch.wait(20) == 130
 
 
 class TestFacemapRunsOnFake(FacemapRunFlows):

@@ -101,15 +101,17 @@ class ClusterLab(World):
 
     def fmdj(self, *words: str) -> str:
         """Run a command of ``fmdj`` as people do, and return what it says."""
-        config = self.folder / "config-people.yaml"
-        config.write_text(yaml.safe_dump(self._config({})))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FMDJ")}
-        environment |= {"FMDJ_CONFIG": str(config), **self.environment}
-        answer = subprocess.run(
-            [sys.executable, "-m", "fmdj_cloud", *words], env=environment, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "fmdj_cloud", *words]
+        answer = subprocess.run(command, env=self.of_people(), capture_output=True, text=True, check=False)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
+
+    def of_people(self) -> dict[str, str]:
+        """Return the environment in which people call ``fmdj``."""
+        config = self.folder / "config-people.yaml"
+        config.write_text(yaml.safe_dump(self._config({})))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("FMDJ")}
+        return {**kept, "FMDJ_CONFIG": str(config), **self.environment}
 
     def outcomes(self, key: dict[str, Any]) -> list[str]:
         """Return how the attempts of a task ended, oldest first: failure classes, and `published`."""

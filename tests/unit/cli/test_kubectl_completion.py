@@ -8,7 +8,8 @@ import typer
 from fmdj_cloud.cli.app import app
 from fmdj_cloud.kubectl.completion import COMMANDS, complete
 
-_NOT_IN_A_POD = {"demo", "controller", "loader", "worker"}
+_NOT_FOR_PEOPLE = {"demo", "controller", "loader", "worker", "selftest", "uninstall"}
+"""What runs elsewhere, or what deployments and hooks of the chart call."""
 
 
 def test_the_commands_are_those_of_fmdj() -> None:
@@ -16,7 +17,7 @@ def test_the_commands_are_those_of_fmdj() -> None:
     found = {
         name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
         for name, command in group.commands.items()  # type: ignore[attr-defined]
-        if name not in _NOT_IN_A_POD
+        if name not in _NOT_FOR_PEOPLE
     }
     assert {name: set(options) for name, options in COMMANDS.items()} == found
 
