@@ -40,6 +40,8 @@ class Backend:
         Returns how old what is known of the launcher is, seconds; None where it is never old.
     stale_s : float
         More than this is too old.
+    check : callable
+        Raises LauncherLostError once it is.
     """
 
     launcher: Launcher
@@ -47,6 +49,7 @@ class Backend:
     keeper: Keeper | None = None
     age_s: Callable[[], float] | None = None
     stale_s: float = 0.0
+    check: Callable[[], None] = lambda: None
 
 
 @contextlib.contextmanager
@@ -96,6 +99,7 @@ def open_backend(settings: Settings, database: Database, store: Store) -> Iterat
             keeper=FacemapRunKeeper(settings, Ledger(database), store, client, cache, recorder, time.monotonic),
             age_s=cache.age_s,
             stale_s=kubernetes.stale_s,
+            check=cache.check,
         )
     finally:
         cache.stop()

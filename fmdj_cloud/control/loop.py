@@ -57,6 +57,9 @@ class Controller:
         Who turns what people ask for in other ways into what is wanted of tasks, before they are planned.
     beat : callable
         Told ``"pass"`` whenever the loop comes round, ``"database"`` when the database has answered.
+    check : callable
+        Raises LauncherLostError if the launcher hasn't been heard of for too long; asked while another leads, or nobody
+        can say who does.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Controller:
         elector: Elector | None = None,
         keeper: Keeper | None = None,
         beat: Callable[[str], None] = lambda _: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         controller = settings.controller
         self._settings = settings
@@ -86,6 +90,7 @@ class Controller:
         self._profiles = profiles_of(settings)
         self._keeper = keeper
         self._beat = beat
+        self._check = check
         self._measures = Measures(self._ledger, clock)
         self._planner = Planner(settings, self._ledger, store, self._leader, clock)
         self._observer = Observer(self._ledger, store, launcher)
@@ -118,6 +123,7 @@ class Controller:
         tally = Tally(self._told)
         self._database.ensure_connected()
         if not self._leader.lead():
+            self._check()
             return tally.report(leading=False)
         try:
             self._open_labs(tally)

@@ -52,7 +52,7 @@ class Troubles:
         kind = kind or ("" if trouble is None else trouble.kind)
         message = "" if trouble is None else trouble.message
         with self._store.lock:
-            if life.stage == "over" or life.dead:
+            if life.stage == "over" or (life.dead and kind != "podgc"):
                 return
             if kind in _PRESSURE or kind in _LIMITS:
                 self._evict(life, kind, message)
