@@ -19,7 +19,9 @@ Layout (HDF5; n frames, c components, (y, x) pixels; all numbers little-endian):
         blink/trace         (n,) float64: sum of saturation - gray over dark pixels; raw (F10)
         running/displacement  (n, 2) float64: dy, dx of the surface from frame k-1 to k, pixels, positive down
                             and right; row 0 copies row 1
-    /pose/<view>/<body part>/x, y, likelihood    (n,) float32: pixels of the video, likelihood 0..1
+    /pose/<view>/           attributes: view, origin, batch_size, precision, bbox (y0, y1, x0, x1), note
+        <body part>/x, y, likelihood  (n,) float32: pixels of the video, likelihood 0..1; NaN and 0 in frames that
+                            can't be decoded or show nothing
 
 A dataset that doesn't apply is absent. Names of Facemap's faults (F1 to F10) are those of the documentation.
 """
@@ -46,6 +48,7 @@ FULL_FRAME = "full frame"
 Basis = Literal["mot", "mov"]
 Array = npt.NDArray[Any]
 
+KEYPOINT_FIELDS = ("x", "y", "likelihood")
 PUPIL_FIELDS = ("area", "area_smooth", "com", "com_smooth", "axdir", "axlen")
 _COMPONENTS_PER_CHUNK = 8
 _FRAMES_PER_CHUNK = 65_536
@@ -84,6 +87,30 @@ class RegionInfo:
     xrange_bin: Array
     origin: Origin
     repairs: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PoseInfo:
+    """Description of one view's keypoints.
+
+    Attributes
+    ----------
+    view : int
+    origin : Origin
+    batch_size : int
+        Frames computed at once; 0 where that isn't known.
+    precision : str
+    bbox : tuple of int
+        Four edges: y0, y1, x0, x1: the part of the frame that was looked at.
+    note : str
+    """
+
+    view: int
+    origin: Origin
+    batch_size: int
+    precision: str
+    bbox: tuple[int, ...]
     note: str = ""
 
 
@@ -186,6 +213,23 @@ class SignalsWriter:
     def running(self, roi_no: int, displacement: Array) -> None:
         """Write a running trace, (nframes, 2): dy, dx."""
         self._write(roi_no, "running/displacement", np.asarray(displacement, np.float64))
+
+    def pose(self, info: PoseInfo) -> None:
+        """Write the description of a view's keypoints, which follow."""
+        group = self._file.create_group(f"pose/{info.view}")
+        group.attrs["view"] = info.view
+        group.attrs["origin"] = info.origin.value
+        group.attrs["batch_size"] = info.batch_size
+        group.attrs["precision"] = info.precision
+        group.attrs["bbox"] = np.asarray(info.bbox, np.int64)
+        group.attrs["note"] = info.note
+
+    def keypoints(self, view: int, body_part: str, points: Array) -> None:
+        """Write a body part's points, (nframes, 3): x, y, likelihood."""
+        if points.shape != (self._nframes, len(KEYPOINT_FIELDS)):
+            raise ValueError(f"view {view}: {body_part} has points {points.shape} for {self._nframes} frames")
+        for place, name in enumerate(KEYPOINT_FIELDS):
+            self._file[f"pose/{view}/{body_part}/{name}"] = np.asarray(points[:, place], np.float32)
 
     def _write(self, roi_no: int, name: str, data: Array) -> None:
         if data.shape[0] != self._nframes:
@@ -317,6 +361,36 @@ class SignalsReader:
     def running(self, roi_no: int) -> Array | None:
         """Return a running trace, (nframes, 2) float64, if any."""
         return self._read(roi_no, "running/displacement")
+
+    def pose_views(self) -> tuple[PoseInfo, ...]:
+        """Return what is said of the keypoints of every view that has any."""
+        groups = self._file.get("pose", {})
+        return tuple(
+            PoseInfo(
+                view=int(attributes["view"]),
+                origin=Origin(attributes["origin"]),
+                batch_size=int(attributes["batch_size"]),
+                precision=str(attributes["precision"]),
+                bbox=tuple(int(edge) for edge in attributes["bbox"]),
+                note=str(attributes["note"]),
+            )
+            for attributes in (groups[view].attrs for view in sorted(groups, key=int))
+        )
+
+    def body_parts(self, view: int) -> tuple[str, ...]:
+        """Return the body parts that have keypoints in a view, in the order of their names."""
+        path = f"pose/{view}"
+        return tuple(sorted(self._file[path])) if path in self._file else ()
+
+    def keypoint_shapes(self, view: int, body_part: str) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of a body part's x, y and likelihood without reading them; () for one that is absent."""
+        group = self._file[f"pose/{view}/{body_part}"]
+        return tuple(tuple(group[name].shape) if name in group else () for name in KEYPOINT_FIELDS)
+
+    def keypoints(self, view: int, body_part: str, start: int = 0, stop: int | None = None) -> tuple[Array, ...]:
+        """Return x, y and likelihood of a body part, each (frames,) float32, in frames ``start:stop``."""
+        group = self._file[f"pose/{view}/{body_part}"]
+        return tuple(group[name][start:stop] for name in KEYPOINT_FIELDS)
 
     def _read(self, roi_no: int, name: str) -> Array | None:
         path = f"regions/{roi_no}/{name}"

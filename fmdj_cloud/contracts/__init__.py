@@ -28,8 +28,9 @@ from fmdj_cloud.contracts.outputs import (
     TerminationMessage,
     ViewFrames,
 )
+from fmdj_cloud.contracts.pose import BBox, PoseParams, Precision, read_bbox
 from fmdj_cloud.contracts.rois import BitMask, Reflector, Roi, RoiKind
-from fmdj_cloud.contracts.spec import Estimate, Limits, PoseParams, RunPlan, RunSpec, SvdParams, VideoRef
+from fmdj_cloud.contracts.spec import Estimate, Limits, RunPlan, RunSpec, SvdParams, VideoRef
 from fmdj_cloud.contracts.tasks import RecordingInfo, TaskRecord
 from fmdj_cloud.contracts.words import (
     ACCEPTABLE_CHECKS,
@@ -56,6 +57,7 @@ __all__ = [
     "SPEC_VERSION",
     "Acceptance",
     "AttemptRecord",
+    "BBox",
     "BindingRecord",
     "BindingState",
     "BitMask",
@@ -77,6 +79,7 @@ __all__ = [
     "Overrides",
     "PipelineRecord",
     "PoseParams",
+    "Precision",
     "Progress",
     "RecordingInfo",
     "Reflector",
@@ -94,4 +97,5 @@ __all__ = [
     "VideoRef",
     "ViewFrames",
     "Wanted",
+    "read_bbox",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fmdj_cloud.contracts.base import Frozen
+from fmdj_cloud.contracts.pose import PoseParams
 from fmdj_cloud.contracts.rois import Roi
 from fmdj_cloud.contracts.words import RESULT_VERSION, SPEC_VERSION, Engine, Kind
 
@@ -36,16 +37,6 @@ class SvdParams(Frozen):
     """(Ly, Lx) of every view when the ROIs were drawn, if known."""
 
 
-class PoseParams(Frozen):
-    """Parameters of pose inference, in canonical form."""
-
-    model_uri: str
-    model_sha256: str
-    body_parts: tuple[str, ...]
-    bbox: tuple[tuple[int, int, int, int], ...] = ()
-    pose_view: int = 0
-
-
 class Limits(Frozen):
     """What an attempt may use, and what it may overlook."""
 
@@ -56,6 +47,7 @@ class Limits(Frozen):
     gpu: int = 0
     max_missing_frames: int = 2
     max_view_mismatch_frames: int = 0
+    max_bad_frames: int = 100
     allow_unknown_facemap: bool = False
 
 

@@ -68,6 +68,7 @@ class BindingState(enum.StrEnum):
 ACCEPTABLE_CHECKS: dict[str, str] = {
     "missing_frames": "a header claims more frames than can be decoded",
     "view_frames": "simultaneous views differ in their number of frames",
+    "bad_frames": "frames in the middle of a video can't be decoded, or are of one gray level",
     "roi_drawn_on": "ROIs were drawn on a video of another size",
     "nan": "a signal has values that are no number",
     "tail": "motion ends in zeros",

@@ -162,6 +162,7 @@ def first_limits(estimate: Estimate, controller: ControllerSettings, worker: Wor
         threads=worker.threads,
         max_missing_frames=worker.max_missing_frames,
         max_view_mismatch_frames=worker.max_view_mismatch_frames,
+        max_bad_frames=worker.max_bad_frames,
         allow_unknown_facemap=worker.allow_unknown_facemap,
     )
 

@@ -155,4 +155,5 @@ def _limits(estimate: Estimate, settings: Settings) -> Limits:
         threads=worker.threads,
         max_missing_frames=worker.max_missing_frames,
         max_view_mismatch_frames=worker.max_view_mismatch_frames,
+        max_bad_frames=worker.max_bad_frames,
     )

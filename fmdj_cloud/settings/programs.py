@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from fmdj_cloud.contracts import Precision
 from fmdj_cloud.settings.base import Section
 
 
@@ -22,6 +23,17 @@ class WorkerSettings(Section):
     )
     max_view_mismatch_frames: Annotated[int, Field(ge=0)] = Field(
         0, description="Frames by which simultaneous views may differ: none, since a shift would go unseen."
+    )
+    max_bad_frames: Annotated[int, Field(ge=0)] = Field(
+        100,
+        description="Frames of a view that pose inference may leave empty (NaN, likelihood 0): damaged or of one gray "
+        "level, as before the lamp is switched on.",
+    )
+    pose_precision: Precision = Field(
+        Precision.FP32, description="What the pose network computes in; less than fp32 is faster and moves points."
+    )
+    part_s: Annotated[float, Field(gt=0)] = Field(
+        60, description="Pose inference keeps what it has so often, seconds: the next attempt goes on from there."
     )
     allow_unknown_facemap: bool = Field(False, description="Run a Facemap version whose faults aren't known.")
     progress_s: Annotated[float, Field(gt=0)] = Field(15, description="Between writes of progress.json, seconds.")

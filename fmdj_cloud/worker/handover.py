@@ -18,6 +18,8 @@ class ChildJob(Frozen):
     """Paths on scratch; outer sequential, inner simultaneous."""
     parent: int
     """Process that it must not outlive."""
+    part_s: float = 60.0
+    """How often it keeps what it has, seconds, if it can."""
 
 
 class ChildResult(Frozen):

@@ -25,6 +25,7 @@ from fmdj_cloud.worker.fetch import fetch_videos, read_spec
 from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
 from fmdj_cloud.worker.importing.originals import fetch_originals
 from fmdj_cloud.worker.mishaps import as_ours
+from fmdj_cloud.worker.pose.desk import fetch_for_pose, parts_kept
 from fmdj_cloud.worker.progress import Reporter, Where
 from fmdj_cloud.worker.publish import publish_log, publish_outputs
 from fmdj_cloud.worker.scratch import scratch_folder
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 _MESSAGE_MAX_BYTES = 4096
 _CHILDREN = {
     Kind.SVD: ("fmdj_cloud.worker.svd.child", ("facemap", "av", "cv2")),
+    Kind.POSE: ("fmdj_cloud.worker.pose.child", ("facemap", "torch", "av", "cv2")),
     Kind.IMPORT: ("fmdj_cloud.worker.importing.child", ("av", "cv2")),
 }
 """Kind -> the computing child's module, and what it imports."""
@@ -149,7 +151,8 @@ class _Attempt:
     def _steps(self, store: Store, spec: RunSpec, desk: Desk, reporter: Reporter) -> str:
         started = _now()
         log.info("attempt %d of %s, pod folder %s", spec.attempt, spec.run_id, self._nonce)
-        if spec.kind not in _CHILDREN or (spec.kind is Kind.SVD and spec.svd is None):
+        parameters = {Kind.SVD: spec.svd, Kind.POSE: spec.pose}
+        if spec.kind not in _CHILDREN or parameters.get(spec.kind, spec) is None:
             raise ConfigError(f"This worker can't do {spec.kind.value} runs: use a worker image that can.")
         module, needed = _CHILDREN[spec.kind]
         missing = [name for name in needed if importlib.util.find_spec(name) is None]
@@ -158,18 +161,20 @@ class _Attempt:
                 f"{', '.join(missing)} isn't installed where the worker runs: install fmdj-cloud[worker], or use the "
                 "worker image."
             )
-        if spec.limits.gpu:
+        if spec.limits.gpu and spec.kind is not Kind.POSE:
             raise ConfigError(f"Runs of kind {spec.kind.value} don't use a GPU: set gpu to 0 in its limits.")
         reporter.start()
         with self._timed("fetch"):
             videos = fetch_videos(store, spec, desk.videos, stop=self.stop)
             originals = fetch_originals(store, spec, desk, stop=self.stop)
+            fetch_for_pose(store, spec, desk, stop=self.stop)
         log.info("%d video(s) fetched in %.1f s", sum(map(len, videos)), self._timings["fetch"])
         desk.outputs.mkdir()
         paths = tuple(tuple(str(path) for path in row) for row in videos)
-        self._child = Child(desk, ChildJob(spec=spec, videos=paths, parent=os.getpid()), module)
+        job = ChildJob(spec=spec, videos=paths, parent=os.getpid(), part_s=self._settings.worker.part_s)
+        self._child = Child(desk, job, module)
         reporter.at(None)
-        with self._timed("compute"):
+        with self._timed("compute"), parts_kept(store, spec, self._nonce, desk):
             result = self._child.run(self.stop)
         for warning in result.warnings:
             log.warning("%s", warning)

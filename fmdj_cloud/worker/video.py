@@ -99,7 +99,7 @@ def open_capture(path: Path) -> cv2.VideoCapture:
     """
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
-        raise _unreadable(path.name, "it can't be opened")
+        raise unreadable(path.name, "it can't be opened")
     return capture
 
 
@@ -122,7 +122,7 @@ def _read_packets(path: Path) -> tuple[str, int, int]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise _unreadable(path.name, "it holds no video")
+                raise unreadable(path.name, "it holds no video")
             stream = container.streams.video[0]
             codec = str(stream.codec_context.name)
             for packet in container.demux(stream):
@@ -130,11 +130,12 @@ def _read_packets(path: Path) -> tuple[str, int, int]:
                     packets += 1
                     damaged += bool(packet.is_corrupt)
     except av.error.FFmpegError as error:
-        raise _unreadable(path.name, f"{error.strerror or error}") from error
+        raise unreadable(path.name, f"{error.strerror or error}") from error
     return codec, packets, damaged
 
 
-def _unreadable(name: str, why: str) -> InputError:
+def unreadable(name: str, why: str) -> InputError:
+    """Return the error for a file that is no video that can be read."""
     return InputError(
         f"{name} can't be read as a video ({why[0].lower()}{why[1:]}): check that it was recorded to its end and "
         "uploaded whole, or export it as mjpeg or h264.",
