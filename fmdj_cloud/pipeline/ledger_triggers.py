@@ -23,7 +23,6 @@ class Triggers(Claims):
     """Changes of claims. Every method takes many tasks and few statements, and changes nothing unless `epoch` leads."""
 
     @repeated
-    @repeated
     def claim_tasks(
         self,
         pipeline: str,
@@ -94,7 +93,6 @@ class Triggers(Claims):
                 )
 
     @repeated
-    @repeated
     def amend_claims(
         self, pipeline: str, kind: Kind, task_digests: Collection[str], overrides: Overrides, *, epoch: int | None
     ) -> None:
@@ -119,7 +117,6 @@ class Triggers(Claims):
                 )
 
     @repeated
-    @repeated
     def amend_plan(self, run_id: str, attempt: int, plan: RunPlan, *, epoch: int | None) -> bool:
         """Replace what a run that hasn't started its next attempt asks of the cluster, not what it computes."""
         with self.database.transaction():
@@ -128,7 +125,6 @@ class Triggers(Claims):
             states = {RunState.READY, RunState.HELD}
             return self._change(run_id, states, attempt, sets, epoch=epoch, also=also)
 
-    @repeated
     @repeated
     def ask_again(
         self, pipeline: str, kind: Kind, task_digests: Collection[str], sentence: str, *, epoch: int | None
@@ -155,7 +151,6 @@ class Triggers(Claims):
                 )
 
     @repeated
-    @repeated
     def suspend_claims(self, claims: Sequence[ClaimRecord], sentence: str, *, epoch: int | None) -> None:
         """Let nothing of some tasks start: runs that are ready are held, what runs goes on.
 
@@ -173,7 +168,6 @@ class Triggers(Claims):
                 self._mark(stopped, "stopped = %s", (True,))
 
     @repeated
-    @repeated
     def resume_claims(self, claims: Sequence[ClaimRecord], sentence: str, *, epoch: int | None) -> None:
         """Undo :meth:`suspend_claims`; what people hold stays held.
 
@@ -189,7 +183,6 @@ class Triggers(Claims):
                 self._want_all(stopped, _RESTING, Wanted.HOLD, Wanted.RUN, sentence)
                 self._mark(some, "held = %s, stopped = %s", (False, False))
 
-    @repeated
     @repeated
     def cancel_claims(self, claims: Sequence[ClaimRecord], sentence: str, *, epoch: int | None) -> None:
         """Cancel the runs of tasks that no FacemapRun selects any more; :meth:`drop_claims` ends it.
@@ -207,7 +200,6 @@ class Triggers(Claims):
                     self._want_all(under_way, ACTIVE, wanted, Wanted.CANCEL, sentence)
                 self._mark(some, "leaving = %s", (True,))
 
-    @repeated
     @repeated
     def drop_claims(self, claims: Sequence[ClaimRecord], *, forget: bool, epoch: int | None) -> None:
         """Forget whose tasks these are; a priority that the FacemapRun gave ends.

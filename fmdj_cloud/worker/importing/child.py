@@ -18,16 +18,13 @@ import h5py
 import numpy as np
 
 from fmdj_cloud import __version__
-from fmdj_cloud.contracts import RunSpec
-from fmdj_cloud.errors import FmdjError, InputError
-from fmdj_cloud.logs import configure_logging, log_context
+from fmdj_cloud.errors import InputError
+from fmdj_cloud.worker.child import run_child
 from fmdj_cloud.worker.counts import Grid, count, view_frames
-from fmdj_cloud.worker.handover import ChildResult, Desk
+from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
 from fmdj_cloud.worker.importing.convert import Imported
 from fmdj_cloud.worker.importing.originals import original
 from fmdj_cloud.worker.importing.reader import ReaderJob, read_apart
-from fmdj_cloud.worker.lifeline import die_with
-from fmdj_cloud.worker.mishaps import as_ours
 from fmdj_cloud.worker.progress import Teller, Where
 from fmdj_cloud.worker.video import read_facts
 
@@ -36,31 +33,12 @@ log = logging.getLogger("fmdj_cloud.worker.importing.child")  # __name__ is "__m
 
 def main(arguments: Sequence[str]) -> int:
     """Import what lies on the desk; return 0, or the exit code of the failure told there."""
-    desk = Desk(Path(arguments[0]))
-    configure_logging("INFO", "text")
-    job = desk.get_job()
-    die_with(job.parent)
-    with log_context(run_id=job.spec.run_id, task=job.spec.task):
-        try:
-            videos = tuple(tuple(Path(path) for path in row) for row in job.videos)
-            desk.put_result(_import(desk, job.spec, videos))
-        except Exception as error:
-            ours = as_ours(error)
-            if ours is None:
-                raise
-            return _fail(desk, ours)
-    return 0
+    return run_child(arguments, _import)
 
 
-def _fail(desk: Desk, error: FmdjError) -> int:
-    try:
-        desk.put_failure(error)
-    except OSError:  # no room for it: the exit code says it all
-        log.critical("%s", error.sentence)
-    return error.exit_code
-
-
-def _import(desk: Desk, spec: RunSpec, videos: tuple[tuple[Path, ...], ...]) -> ChildResult:
+def _import(desk: Desk, job: ChildJob) -> ChildResult:
+    spec = job.spec
+    videos = tuple(tuple(Path(path) for path in row) for row in job.videos)
     teller = Teller(desk.told)
     timings = {}
     began = time.monotonic()
@@ -70,14 +48,14 @@ def _import(desk: Desk, spec: RunSpec, videos: tuple[tuple[Path, ...], ...]) -> 
     teller.tell(Where("read"))
     began = time.monotonic()
     proc = original(desk, spec)
-    job = ReaderJob(
+    reading = ReaderJob(
         proc=str(proc),
         signals=str(desk.signals),
         run_id=spec.run_id,
         fps=grid[0][0].fps if grid else 0.0,
         parent=os.getpid(),
     )
-    imported = read_apart(desk.folder / "reader", job)
+    imported = read_apart(desk.folder / "reader", reading)
     timings["read"] = round(time.monotonic() - began, 3)
     if counts is not None:
         _compare(proc.name, imported, grid, counts.nframes)

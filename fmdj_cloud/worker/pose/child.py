@@ -22,13 +22,11 @@ import torch
 
 from fmdj_cloud import __version__
 from fmdj_cloud.contracts import Kind, Origin, PoseParams, SignalOrigin
-from fmdj_cloud.errors import ConfigError, FmdjError, InputError
-from fmdj_cloud.logs import configure_logging, log_context
+from fmdj_cloud.errors import ConfigError, InputError
 from fmdj_cloud.signals_h5 import PoseInfo, SignalsWriter
+from fmdj_cloud.worker.child import run_child
 from fmdj_cloud.worker.counts import Counts, Grid, count, view_frames
 from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
-from fmdj_cloud.worker.lifeline import die_with
-from fmdj_cloud.worker.mishaps import as_ours
 from fmdj_cloud.worker.pose.batches import Source
 from fmdj_cloud.worker.pose.desk import earlier_parts, model_path, own_parts
 from fmdj_cloud.worker.pose.device import Device, choose, fit_batch, frame_bytes, free_bytes, set_precision
@@ -49,29 +47,13 @@ _PACKAGES = ("facemap", "numpy", "torch", "h5py")
 
 def main(arguments: Sequence[str]) -> int:
     """Compute what lies on the desk; return 0, or the exit code of the failure told there."""
-    desk = Desk(Path(arguments[0]))
-    configure_logging("INFO", "text")
-    job = desk.get_job()
-    die_with(job.parent)
+    return run_child(arguments, _compute)
+
+
+def _compute(desk: Desk, job: ChildJob) -> ChildResult:
     torch.set_num_threads(job.spec.limits.threads)
     cv2.setNumThreads(1)  # the network has the others
-    with log_context(run_id=job.spec.run_id, task=job.spec.task):
-        try:
-            desk.put_result(_Computation(desk, job).run())
-        except Exception as error:
-            ours = as_ours(error)
-            if ours is None:
-                raise
-            return _fail(desk, ours)
-    return 0
-
-
-def _fail(desk: Desk, error: FmdjError) -> int:
-    try:
-        desk.put_failure(error)
-    except OSError:  # no room for it: the exit code says it all
-        log.critical("%s", error.sentence)
-    return error.exit_code
+    return _Computation(desk, job).run()
 
 
 class _Computation:

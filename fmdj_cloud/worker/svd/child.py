@@ -20,14 +20,12 @@ import cv2
 
 from fmdj_cloud import __version__
 from fmdj_cloud.contracts import Kind, RoiKind, RunSpec, SvdParams
-from fmdj_cloud.errors import ConfigError, DiskFullError, FmdjError, MemoryExhaustedError
-from fmdj_cloud.logs import configure_logging, log_context
+from fmdj_cloud.errors import ConfigError, DiskFullError, MemoryExhaustedError
 from fmdj_cloud.signals_h5 import SignalsWriter
+from fmdj_cloud.worker.child import run_child
 from fmdj_cloud.worker.counts import Counts, Grid, count, view_frames
 from fmdj_cloud.worker.cut import cut_copy
-from fmdj_cloud.worker.handover import ChildResult, Desk
-from fmdj_cloud.worker.lifeline import die_with
-from fmdj_cloud.worker.mishaps import as_ours
+from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
 from fmdj_cloud.worker.progress import Teller, Where
 from fmdj_cloud.worker.scratch import free_mib
 from fmdj_cloud.worker.svd.assemble import Assembly, read_proc
@@ -54,29 +52,13 @@ _MIB = 1 << 20
 
 def main(arguments: Sequence[str]) -> int:
     """Compute what lies on the desk; return 0, or the exit code of the failure told there."""
-    desk = Desk(Path(arguments[0]))
-    configure_logging("INFO", "text")
-    job = desk.get_job()
-    die_with(job.parent)
+    return run_child(arguments, _compute)
+
+
+def _compute(desk: Desk, job: ChildJob) -> ChildResult:
     cv2.setNumThreads(job.spec.limits.threads)
-    with log_context(run_id=job.spec.run_id, task=job.spec.task):
-        try:
-            videos = tuple(tuple(Path(path) for path in row) for row in job.videos)
-            desk.put_result(_Computation(desk, job.spec, videos).run())
-        except Exception as error:
-            ours = as_ours(error)
-            if ours is None:
-                raise
-            return _fail(desk, ours)
-    return 0
-
-
-def _fail(desk: Desk, error: FmdjError) -> int:
-    try:
-        desk.put_failure(error)
-    except OSError:  # no room for it: the exit code says it all
-        log.critical("%s", error.sentence)
-    return error.exit_code
+    videos = tuple(tuple(Path(path) for path in row) for row in job.videos)
+    return _Computation(desk, job.spec, videos).run()
 
 
 class _Computation:
