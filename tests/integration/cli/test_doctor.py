@@ -7,9 +7,11 @@ import uuid
 
 import pytest
 
+from fmdj_cloud.control.doctor import diagnose_installation
 from fmdj_cloud.control.finding import Verdict
 from fmdj_cloud.control.grants import Grant, Program, database_grants
 from fmdj_cloud.control.server import diagnose_server, missing_rights
+from fmdj_cloud.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +29,24 @@ def test_every_thing_is_looked_at(site):
     assert "encrypted" in found["TLS"]["found"]
     server = "PostgreSQL" if site.world.database.backend == "postgresql" else "M"
     assert found["database version"]["found"].startswith(server)
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({"controller": {"max_active": 3}}, "up to 3 at a time"),
+        (
+            {
+                "controller": {"launcher": "kubernetes"},
+                "kubernetes": {"profiles": {"default": {"max_active": 20}, "pose": {"max_active": 4}}},
+            },
+            "up to 20 of profile default, 4 of profile pose at a time",
+        ),
+    ],
+)
+def test_it_says_how_many_run_at_a_time(settings, limit):
+    first = next(iter(diagnose_installation(Settings(**settings))))
+    assert limit in first.found
 
 
 def test_what_is_wrong_has_a_remedy(site, monkeypatch):

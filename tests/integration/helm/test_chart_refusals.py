@@ -66,3 +66,11 @@ def test_a_wrong_value_is_refused(helm: Callable[..., Any], chart: Path, wrong: 
         answer = helm(which, "lint", str(chart), values, f"--set={wrong}")
         assert answer.returncode != 0, f"{which} takes {wrong}"
         assert wrong.partition("=")[0].partition(".")[0].partition("[")[0] in answer.stdout + answer.stderr
+
+
+def test_evaluation_servers_for_jobs_elsewhere_are_refused(helm: Callable[..., Any], chart: Path) -> None:
+    options = (f"--values={chart / 'examples' / 'evaluation.yaml'}", "--set=settings.kubernetes.namespace=elsewhere")
+    for which in ("helm-4", "helm-3"):
+        answer = helm(which, "template", "lab", str(chart), "--namespace=lab", *options)
+        assert answer.returncode != 0
+        assert "leave settings.kubernetes.namespace empty" in answer.stderr

@@ -125,6 +125,18 @@ def test_images_go_to_the_nodes_that_workers_may_use(render: Callable[..., list[
     assert pod["containers"][0]["image"] == "ghcr.io/fmdj-cloud/fmdj-worker:0.1.0.dev0"
 
 
+def test_images_are_pulled_where_and_as_those_of_jobs(render: Callable[..., list[Json]]) -> None:
+    node = "nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
+    profile = "settings.kubernetes.profiles.default"
+    options = (f"{profile}.affinity.{node}.key=gpu", f"{profile}.affinity.{node}.operator=Exists")
+    switches = ("prePull.enabled=true", "images.pullPolicy=Always", *options)
+    found = key_of(render("minimal", *(f"--set={one}" for one in switches)))["DaemonSet", "lab-pre-pull-default"]
+    pod = found["spec"]["template"]["spec"]
+    (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term == {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}
+    assert pod["containers"][0]["imagePullPolicy"] == "Always"
+
+
 def test_notes_tell_the_next_commands_and_of_the_brake(chart: Path) -> None:
     notes = (chart / "templates" / "NOTES.txt").read_text()
     for words in ("helm test", "fmdj plan", "fmdj status", "fmdj release", "FOR A FIRST LOOK ONLY"):

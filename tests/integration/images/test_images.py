@@ -136,6 +136,7 @@ def test_dockerfiles_build_with_docker_and_buildah_alike(path):
         text.index("COPY fmdj_cloud"),
     )
     assert heavy < light, "our code changes most often and comes last"
+    assert "FMDJ_" not in text, "a variable would win over the settings' file"
     for label in ("version", "revision", "licenses", "source", "title"):
         assert f"org.opencontainers.image.{label}=" in text
 

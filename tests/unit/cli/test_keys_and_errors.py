@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner
@@ -105,3 +108,19 @@ def test_an_error_nobody_expected_is_one_sentence_too(monkeypatch, capsys) -> No
     monkeypatch.setattr(cli, "app", fail)
     assert cli.main() == 1
     assert capsys.readouterr().err == "fmdj: OSError: the disk is gone (`fmdj --debug` shows where).\n"
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_the_first_process_of_a_container_stops_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(cli, "app", lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 143
