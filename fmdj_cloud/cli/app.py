@@ -8,6 +8,7 @@ interrupted, 143 stopped.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from fmdj_cloud import __version__
 from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, selftest, uninstall, version
-from fmdj_cloud.errors import FmdjError
+from fmdj_cloud.errors import FmdjError, StoppedError
 from fmdj_cloud.kubectl.lifeline import hold_if_asked
 
 app = typer.Typer(
@@ -88,6 +89,7 @@ app.command()(version.version)
 def main() -> int:
     """Run ``fmdj``; an error is one sentence on standard error, unless ``--debug`` asks for its traceback."""
     hold_if_asked()
+    _stop_when_asked()
     try:
         app()
     except FmdjError as error:
@@ -102,6 +104,12 @@ def main() -> int:
         _complain(f"{type(error).__name__}: {what} (`fmdj --debug` shows where).")
         return 1
     return 0
+
+
+def _stop_when_asked() -> None:
+    """Make SIGTERM end the first process of a container, too, which it otherwise doesn't reach."""
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(StoppedError.exit_code))
 
 
 def _complain(sentence: str) -> None:

@@ -95,8 +95,15 @@ def _python() -> Finding:
 def _settings(settings: Settings) -> Finding:
     file = os.environ.get("FMDJ_CONFIG")
     names = ", ".join(pipeline.name for pipeline in settings.pipelines) or "none"
-    found = f"{file or 'No file (FMDJ_CONFIG)'}; pipelines: {names}; up to {settings.controller.max_active} at a time."
+    found = f"{file or 'No file (FMDJ_CONFIG)'}; pipelines: {names}; up to {_most(settings)} at a time."
     return Finding(check="settings", verdict=Verdict.OK, found=found)
+
+
+def _most(settings: Settings) -> str:
+    if settings.controller.launcher != "kubernetes":
+        return str(settings.controller.max_active)
+    profiles = settings.kubernetes.profiles
+    return ", ".join(f"{profile.max_active} of profile {name}" for name, profile in profiles.items()) or "1"
 
 
 def _writable(check: str, folder: Path, setting: str) -> Finding:

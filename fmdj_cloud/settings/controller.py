@@ -37,7 +37,7 @@ class ControllerSettings(Section):
         "all", description="Whether all pending tasks are computed, or only those that a FacemapRun selects."
     )
     interval_s: Annotated[float, Field(gt=0)] = Field(5, description="Pause between passes, seconds.")
-    max_active: Annotated[int, Field(ge=1)] = Field(1, description="Attempts that may run at a time.")
+    max_active: Annotated[int, Field(ge=1)] = Field(1, description="Attempts that may run at a time on this machine.")
     plan_batch: Annotated[int, Field(ge=1)] = Field(100, description="Tasks planned in one pass at most.")
     first_start_limit: Annotated[int, Field(ge=0)] = Field(
         20, description="More pending tasks than this at first sight of a pipeline are held until `fmdj release`."

@@ -80,6 +80,10 @@
 {{- define "fmdj.settings.evaluation" -}}
 {{- $root := index . 0 -}}
 {{- $settings := index . 1 -}}
+{{- $evaluation := or $root.Values.evaluation.mysql.enabled $root.Values.evaluation.objectStore.enabled -}}
+{{- if and $evaluation (ne (include "fmdj.jobsNamespace" $root) $root.Release.Namespace) -}}
+{{- fail "The evaluation servers are in the release's namespace, and Jobs elsewhere don't reach them: leave settings.kubernetes.namespace empty." -}}
+{{- end -}}
 {{- if $root.Values.evaluation.mysql.enabled -}}
 {{- $server := dict "backend" "mysql" "host" (printf "%s-mysql" (include "fmdj.name" $root)) "port" 3306 "user" "root" -}}
 {{- range $name, $value := $server }}{{ $_ := set $settings.database $name $value }}{{ end -}}
