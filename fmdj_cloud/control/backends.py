@@ -90,11 +90,16 @@ def open_backend(settings: Settings, database: Database, store: Store) -> Iterat
                 f"Kubernetes hasn't said within {_SYNC_S:.0f} s what Jobs there are: is the API server reachable, and "
                 "may this account list Jobs, Pods and Events? `fmdj doctor` tells."
             )
-        recorder = EventRecorder(client, _COMPONENT, settings.instance)
+        recorder = EventRecorder(client, _COMPONENT, settings.instance, now=client.now)
         yield Backend(
             launcher=KubernetesLauncher(settings, client, cache, recorder),
             elector=LeaseElector(
-                client, lease_name(settings.instance), new_holder(), settings.controller.lease_s, time.monotonic
+                client,
+                lease_name(settings.instance),
+                new_holder(),
+                settings.controller.lease_s,
+                time.monotonic,
+                now=client.now,
             ),
             keeper=FacemapRunKeeper(settings, Ledger(database), store, client, cache, recorder, time.monotonic),
             age_s=cache.age_s,

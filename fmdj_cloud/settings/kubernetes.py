@@ -48,6 +48,8 @@ _OWN_VARIABLES = frozenset(
 """Variables of a worker's pod that are about the pod itself; threads (``*_THREADS``) are pinned besides."""
 _FROM_SECRETS = "FMDJ_STORAGE__"
 """What variables of ours may come from a Secret: a worker reads no other settings, and may not know the database."""
+_MARGIN_S = 60
+"""From the end of a watch to the next sign of life, at most."""
 _MAX_INT32 = 2**31 - 1
 _MAX_BYTES = 128 * 1024
 """Of labels, annotations, affinity: half of what Kubernetes takes of annotations, so that ours fit in too."""
@@ -243,9 +245,10 @@ class KubernetesSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> KubernetesSettings:
-        if self.stale_s < self.watch_s:
+        if self.stale_s < self.watch_s + _MARGIN_S:  # a watch of Events says nothing at all where nothing happens
             raise ValueError(
-                f"stale_s={self.stale_s} is less than watch_s={self.watch_s}: every quiet watch would be stale"
+                f"stale_s={self.stale_s} is not {_MARGIN_S} more than watch_s={self.watch_s}: every quiet watch would "
+                "be stale"
             )
         paths = [mount.path for mount in self.mounts]
         if len(set(paths)) != len(paths):

@@ -60,6 +60,8 @@ class KubeClient:
     ----------
     namespace : str
         Where all objects are.
+    now : callable
+        Returns the API server's time of day, UTC, as far as its answers have told it.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class KubeClient:
         self._transport = Transport(settings, clock=clock, sleep=sleep, jitter=jitter)
         self._timeout_s = settings.request_timeout_s
         self.namespace = self._transport.namespace
+        self.now = self._transport.now
 
     def request(
         self,

@@ -80,6 +80,9 @@ def connect(settings: KubernetesSettings) -> Connection:
     with _readable(where):
         if in_pod:
             config.load_incluster_config(configuration)
+            # a proxy for the way out of the cluster doesn't know the way into it, and the package reads no networks
+            # (10.0.0.0/8) in NO_PROXY
+            configuration.proxy = None
             namespace = Path(incluster_config.SERVICE_TOKEN_FILENAME).with_name(_NAMESPACE_FILE).read_text().strip()
         else:
             config.load_kube_config(files, settings.context, configuration, persist_config=False)

@@ -18,6 +18,7 @@ from fmdj_cloud import __version__
 from fmdj_cloud.control.kube.connection import Connection, connect
 from fmdj_cloud.control.kube.error import BROKEN, TIMEOUT, UNREACHED, KubeError, refused, unanswered
 from fmdj_cloud.control.kube.resources import parse_path
+from fmdj_cloud.control.kube.servertime import ServerTime
 from fmdj_cloud.control.kube.throttle import TokenBucket
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.settings import KubernetesSettings
@@ -88,6 +89,7 @@ class Transport:
     Attributes
     ----------
     namespace : str
+    now : ServerTime
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Transport:
         self._connection = connect(settings)
         self._reconnecting = threading.Lock()
         self._streams: set[urllib3.BaseHTTPResponse] = set()
+        self.now = ServerTime()
         self.namespace = settings.namespace or self._connection.namespace
 
     @property
@@ -190,6 +193,7 @@ class Transport:
         try:
             with self._trouble(request):
                 answer = self._open(request, self._connection)
+                self.now.hear(answer.headers.get("Date"), self._clock() - began)
                 status = answer.status
                 if 200 <= status < 300:
                     return answer

@@ -129,6 +129,13 @@ def test_bookmarks_come_every_minute_and_before_the_end(cluster: FakeCluster, wi
     assert events.died is None
 
 
+def test_a_watch_of_events_has_no_bookmarks(cluster: FakeCluster, wire: Wire):
+    events = begin(cluster, wire, PODS.replace("pods", "events"), allowWatchBookmarks="true", timeoutSeconds="150")
+    cluster.advance(151)
+    assert events.over()
+    assert events.told(0) == []
+
+
 def test_a_watch_ends_at_its_time(cluster: FakeCluster, wire: Wire):
     events = begin(cluster, wire, timeoutSeconds="30")
     cluster.advance(29)

@@ -257,6 +257,17 @@ class TestEnding:
         lab.launcher.forget(request.name)
         assert lab.look() == {}
 
+    def test_a_clock_that_is_months_off_ends_no_patience(self, lab: Bench, cluster: FakeCluster):
+        cluster.script("*", does.bad_image())
+        lab.launcher = KubernetesLauncher(lab.settings, lab.client, lab.cache, clock=cluster.clock)
+        lab.launch()
+        cluster.advance(60)
+        assert only(lab.look()).give_up is None, "the cluster's time is another than this machine's"
+        cluster.advance(lab.settings.kubernetes.image_grace_s)
+        gives_up = only(lab.look()).give_up
+        assert gives_up is not None
+        assert gives_up.failure_class is FailureClass.IMAGE
+
     def test_a_pod_on_a_dead_node_is_told_as_leaked(self, lab: Bench, cluster: FakeCluster):
         cluster.script("*", does.stay())
         request = lab.launch()

@@ -45,6 +45,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the request log knows."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return what the header `Date` says: the cluster's time."""
+        return super().date_time_string(self.server.cluster.clock.time() if timestamp is None else timestamp)
+
     def do_GET(self) -> None:
         """Answer, whatever the method."""
         try:

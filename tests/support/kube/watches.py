@@ -35,7 +35,9 @@ class Watch:
         self._store = store
         self._tables = tables if wants_table(request) else None
         self._clock = clock
-        self._bookmarks = request.query.get("allowWatchBookmarks") in ("1", "true", "True")
+        # Events aren't in the API server's watch cache, and only that sends bookmarks
+        asked = request.query.get("allowWatchBookmarks") in ("1", "true", "True")
+        self._bookmarks = asked and resource.plural != "events"
         timeout = float(request.query.get("timeoutSeconds") or _DEFAULT_S)
         self.ends = clock() + timeout
         self._bookmark_at = clock() + min(BOOKMARK_S, max(timeout - 2, 0.001))

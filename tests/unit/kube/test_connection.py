@@ -78,6 +78,12 @@ def test_in_a_pod_it_is_the_pod_s_own_account(pod: Path, tmp_path: Path, monkeyp
     assert found.authorization() == "Bearer pod-token"
 
 
+def test_in_a_pod_no_proxy_is_asked_the_way_to_the_api_server(pod: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.lab:3128")
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+    assert connect(KubernetesSettings()).pool.proxy is None
+
+
 def test_a_token_that_rotates_is_read_anew(pod: Path):
     connect(KubernetesSettings())
     (pod / "token").write_text("rotated\n")

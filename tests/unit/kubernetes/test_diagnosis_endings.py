@@ -157,3 +157,12 @@ def test_a_worker_that_was_done_before_it_was_given_up_is_done():
 @pytest.mark.parametrize("annotation", ["", "{", "{}", '{"failure_class": "tomorrow"}', '"image"'])
 def test_an_annotation_that_cannot_be_read_says_nothing(annotation):
     assert find(job(deleting=10, given_up=annotation), [pod("Running", worker=running())]).give_up is None
+
+
+@pytest.mark.parametrize("pods", [(), (pod("Failed", deleting=0, worker=ended(143)),)])
+def test_a_job_that_was_suspended_and_failed_for_it_says_so(pods):
+    message = "Container worker for pod lab/x failed with exit code 143 matching FailJob rule at index 1"
+    finding = find(failed_job("PodFailurePolicy", message, suspend=True, queue="lab-queue"), pods)
+    assert (finding.phase, finding.case) == (JobPhase.ENDED, Case.POD_DELETED)
+    assert finding.outcome.failure_class is FailureClass.DISRUPTED
+    assert "suspended while it ran" in finding.outcome.sentence

@@ -123,3 +123,12 @@ def test_kueue_says_why_it_waits_where_it_does():
     told = {"reason": "Suspended", "message": "couldn't assign flavors: insufficient quota", "lastTimestamp": ago(3)}
     told["involvedObject"] = {"kind": "Job", "name": queued["metadata"]["name"], "uid": queued["metadata"]["uid"]}
     assert "insufficient quota" in find(queued, [], [told]).waiting
+
+
+def test_where_kueue_says_nothing_it_is_told_how_to_find_out():
+    queued = job(suspend=True, queue="lab-queue")
+    told = {"reason": "Suspended", "message": "Job suspended", "lastTimestamp": ago(3)}
+    told["involvedObject"] = {"kind": "Job", "name": queued["metadata"]["name"], "uid": queued["metadata"]["uid"]}
+    assert find(queued, [], [told]).waiting == (
+        "Queued: Kueue hasn't admitted it yet, queue lab-queue; `fmdj doctor` tells whether there is such a queue."
+    )

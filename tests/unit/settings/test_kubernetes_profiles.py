@@ -122,3 +122,9 @@ def test_two_mounts_at_one_path():
     mounts = [{"path": "/lab", "claim": "a"}, {"path": "/lab", "claim": "b"}]
     with pytest.raises(ValidationError, match="mounts have the same path: /lab, /lab"):
         KubernetesSettings(mounts=mounts)
+
+
+def test_what_is_stale_is_older_than_any_quiet_watch():
+    assert KubernetesSettings(watch_s=240, stale_s=300).stale_s == 300
+    with pytest.raises(ValidationError, match="every quiet watch"):
+        KubernetesSettings(watch_s=240, stale_s=240)

@@ -37,6 +37,10 @@ _POLICY_CONDITION = re.compile(r"Pod \S+ has condition DisruptionTarget matching
 _KILLED = (137, 143)
 _FROM_OUTSIDE = frozenset({FailureClass.DISRUPTED, FailureClass.MEMORY, FailureClass.CRASH})
 """What being killed looks like."""
+_JUST_SUSPENDED = "Job suspended"
+"""What the Job controller, not Kueue, tells of every Job that is."""
+_SUSPENDED = "Its Job was suspended while it ran, by Kueue for a more urgent one or by a person: not the run's fault."
+"""Kubernetes stops the Pod, and may take that for the Job's failure by the rules that keep how it ended."""
 _TOLD = {"Preempted": Case.PREEMPTED, "TaintManagerEviction": Case.TAINTED, "Killing": Case.POD_DELETED}
 
 
@@ -91,6 +95,8 @@ def diagnose_job(
     newest = (alive or found or (None,))[-1]
     if not alive and (silent or _is_over(view, found)):
         outcome = _ended(view, found, silent, told)
+        if view.suspended and _case_of(outcome) is Case.POD_DELETED:
+            outcome = outcome.model_copy(update={"sentence": _SUSPENDED})
         if view.given_up is not None and not outcome.ok:
             outcome = view.given_up
         return _finding(JobPhase.ENDED, newest, found, _case_of(outcome), outcome=outcome, leaked=bool(silent))
@@ -203,8 +209,10 @@ def _standing(job: Job, pod: Pod | None, told: Events, now: dt.datetime, setting
     if pod is not None:
         return standing(pod, told, job.profile, now, settings)
     if job.suspended and job.queue:
-        latest = told.about_job("Suspended", "Stopped", "QuotaReserved", "Pending", "FinishedWorkload")[-1:]
-        why = f" ({shorten(latest[0].message)})" if latest and latest[0].message else ""
+        heard = told.about_job("Suspended", "Stopped", "QuotaReserved", "Pending", "FinishedWorkload")
+        latest = [event.message for event in heard if event.message not in ("", _JUST_SUSPENDED)][-1:]
+        # nobody says that there is no Kueue, or no such queue
+        why = f" ({shorten(latest[0])})" if latest else "; `fmdj doctor` tells whether there is such a queue"
         return Standing(Case.QUEUED_BY_KUEUE, f"Queued: Kueue hasn't admitted it yet, queue {job.queue}{why}.")
     if job.suspended:
         return Standing(Case.SUSPENDED, "Suspended: somebody paused this Job (`kubectl patch`), and must let it go on.")

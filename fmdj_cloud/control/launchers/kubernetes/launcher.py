@@ -58,8 +58,8 @@ class KubernetesLauncher:
     clock : callable
         Monotonic seconds.
     sleep : callable
-    now : callable
-        Time of day, in UTC.
+    now : callable, optional
+        Time of day, in UTC; by default the API server's, since what it is compared with is Kubernetes' own.
     """
 
     name = "kubernetes"
@@ -73,7 +73,7 @@ class KubernetesLauncher:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        now: Callable[[], dt.datetime] | None = None,
     ) -> None:
         self._settings = settings
         self._instance = settings.instance
@@ -87,7 +87,7 @@ class KubernetesLauncher:
             instance=settings.instance,
             namespace=client.namespace,
             clock=clock,
-            now=now,
+            now=now or client.now,
         )
         rate = settings.kubernetes.launches_per_s
         self._launches = TokenBucket(rate, max(1, round(rate)), clock=clock, sleep=sleep)
