@@ -232,14 +232,14 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
         table = self.binding_table(task.pipeline, task.kind)
         self._insert_binding(table, task, BindingState.PLANNED)
         # What people asked for since the task was found pending: it stays locked until the commit
-        sql = f"SELECT state, priority, run_id FROM {table.name} WHERE task_digest = %s FOR UPDATE"
+        sql = f"SELECT state, priority FROM {table.name} WHERE task_digest = %s FOR UPDATE"
         rows = self.database.query(sql, (task.task_digest,))
         if not rows:  # it was there when it was to be inserted
             raise LostRaceError(f"Task {display_key(task.key)} was asked for anew while it was planned: it has no run.")
-        ((state, priority, bound),) = rows
-        other = self.run(bound) if bound not in (None, run_id) else None
-        if other is not None and other.state.value in ACTIVE:  # planned since the first look, by somebody else
-            raise LostRaceError(f"Task {display_key(task.key)} was planned as {bound} at the same moment.")
+        ((state, priority),) = rows
+        for other in self.runs_of(task.task_digest):  # planned since the first look, by somebody else
+            if other.run_id != run_id and other.state.value in ACTIVE:
+                raise LostRaceError(f"Task {display_key(task.key)} was planned as {other.run_id} at the same moment.")
         if state in (BindingState.HELD.value, BindingState.CANCELLED.value):
             raise LostRaceError(f"Task {display_key(task.key)} was {state} while it was planned: it has no run.")
         if begins:  # its row is this transaction's; else it was given the priority when that was set

@@ -182,6 +182,7 @@ class Bindings(LedgerBase):
         active = f"SELECT run_id FROM {self._run} WHERE state IN ({one_of(ACTIVE)})"
         with self.database.transaction():
             self._demand(epoch)
+            self._lock(table, (among, args))
             sql = f"DELETE FROM {table.name} WHERE {among} AND (run_id IS NULL OR run_id NOT IN ({active}))"
             return bool(self.database.execute(sql, (*args, *ACTIVE)))
 
@@ -199,6 +200,7 @@ class Bindings(LedgerBase):
         with self.database.transaction():
             self._demand(epoch)
             self._insert_binding(table, task, state)
+            self._lock(table, ("task_digest = %s", (task.task_digest,)))
             # A task whose run is under way isn't touched, and a plan that fails undoes nothing that people want.
             # MySQL assigns from left to right: `since` first.
             unasked = f" AND wanted = '{Wanted.RUN.value}'" if wanted is Wanted.RUN else ""
@@ -216,6 +218,13 @@ class Bindings(LedgerBase):
             # An update to what is there already changes no row on MySQL: only a planned task was lost
             if not changed and self._is_planned(table, task.task_digest):
                 raise LostRaceError(f"Task {display_key(task.key)} has a run under way: nothing was changed.")
+
+    def _lock(self, table: BindingTable, where: Sql) -> None:
+        """Lock bindings in a statement of its own: the next one sees what whoever had them locked has committed.
+
+        PostgreSQL judges the runs in a condition by how they were when its statement began, however long that waited.
+        """
+        self.database.query(f"SELECT task_digest FROM {table.name} WHERE {where[0]} FOR UPDATE", where[1])
 
     def _insert_binding(self, table: BindingTable, task: TaskRecord, state: BindingState) -> None:
         row = table.key.row(task.key) | {

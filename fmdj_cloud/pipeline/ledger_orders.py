@@ -70,6 +70,7 @@ class Orders(Runs, Bindings):
         table = self.binding_table(binding.pipeline, binding.kind)
         active = f"SELECT run_id FROM {self._run} WHERE state IN ({one_of(ACTIVE)})"
         with self.database.transaction():
+            self._lock(table, ("task_digest = %s", (binding.task_digest,)))
             sql = (
                 f"UPDATE {table.name} SET state = %s, since = {self._clock}, next_look = NULL, failure_class = NULL, "
                 "sentence = %s, wanted = %s, changed = 0 "

@@ -141,6 +141,7 @@ class Triggers(Claims):
         for some in batches_of(task_digests):
             with self.database.transaction():
                 self._demand(epoch)
+                self._lock(table, (f"task_digest IN ({one_of(some)})", tuple(some)))
                 sets = (BindingState.PENDING.value, fit(sentence), Wanted.RUN.value)
                 self.database.execute(
                     f"UPDATE {table.name} SET state = %s, since = {self._clock}, next_look = NULL, "
@@ -222,21 +223,23 @@ class Triggers(Claims):
             for some in batches_of(mine):
                 with self.database.transaction():
                     self._demand(epoch)
+                    digests = tuple(claim.task_digest for claim in some)
+                    self._lock(table, (f"task_digest IN ({one_of(digests)})", digests))
                     self._forget_unplanned(table.name, [c.task_digest for c in some if forget])
                     self._forget_cancelled(table.name, [c.task_digest for c in some if c.leaving])
                     for priority in {c.overrides.priority for c in some} - {None, 0}:
-                        digests = [c.task_digest for c in some if c.overrides.priority == priority]
+                        given = tuple(c.task_digest for c in some if c.overrides.priority == priority)
                         self.database.execute(
                             f"UPDATE {table.name} SET priority = 0 WHERE priority = %s "
-                            f"AND task_digest IN ({one_of(tuple(digests))})",
-                            (priority, *digests),
+                            f"AND task_digest IN ({one_of(given)})",
+                            (priority, *given),
                         )
         for some in batches_of(claims):
             with self.database.transaction():
                 self._demand(epoch)
-                digests = [claim.task_digest for claim in some]
-                sql = f"DELETE FROM {self._claim} WHERE task_digest IN ({one_of(tuple(digests))})"
-                self.database.execute(sql, tuple(digests))
+                digests = tuple(claim.task_digest for claim in some)
+                sql = f"DELETE FROM {self._claim} WHERE task_digest IN ({one_of(digests)})"
+                self.database.execute(sql, digests)
 
     def _forget_unplanned(self, table: str, digests: Sequence[str]) -> None:
         active = f"SELECT run_id FROM {self._run} WHERE state IN ({one_of(ACTIVE)})"

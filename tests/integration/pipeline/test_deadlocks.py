@@ -181,8 +181,7 @@ def changes(world: World, ledger: Ledger, dice: random.Random, task: TaskRecord)
     dice.choice(every)()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", [1])
 def test_changes_from_all_sides_end_well(world, program, seed) -> None:
     tasks = [world.task(world.add_task(number + 1)) for number in range(TASKS)]
     pauses = Pauses()
