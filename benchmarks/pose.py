@@ -28,12 +28,14 @@ import torch
 
 from fmdj_cloud.contracts import Precision
 from fmdj_cloud.demo.recordings import RecordingSpec, generate
+from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.pose.batches import Source
+from fmdj_cloud.worker.pose.bounds import Bound
 from fmdj_cloud.worker.pose.device import Device, choose, fit_batch, frame_bytes, free_bytes, set_precision
-from fmdj_cloud.worker.pose.infer import Bound, Inference, Keeper
+from fmdj_cloud.worker.pose.infer import Inference, Keeper
 from fmdj_cloud.worker.pose.model import Model, build, facemap_home, facemap_parts, read_model
 from fmdj_cloud.worker.pose.network import Finder
-from fmdj_cloud.worker.pose.stream import Frames, read_index
+from fmdj_cloud.worker.pose.stream import Frames
 from fmdj_cloud.worker.pose.window import window
 
 THREADS = min(2, os.cpu_count() or 1)

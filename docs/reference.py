@@ -104,7 +104,7 @@ def signals_page() -> str:
     body = re.sub(
         r"^((?:    .*\n)(?:    .*\n|\n)*)", lambda found: f"\n```\n{_dedent(found[1])}\n```\n\n", body, flags=re.M
     )
-    source = "Written by `python docs/reference.py` from `fmdj_cloud/signals_h5.py`."
+    source = "Written by `python docs/reference.py` from `fmdj_cloud/signals_h5/__init__.py`."
     return f"# {title.strip()}\n\n{source}\n{body.rstrip()}\n"
 
 

@@ -9,12 +9,12 @@ Specification
   for themselves. Equal keys have equal canonical keys, and :func:`parse_key` inverts it. Decimals are
   normalised (``1.50`` equals ``1.5``), aware datetimes are refused (databases keep naive ones).
 - *Task digest*: SHA-256 of (pipeline, table, canonical key).
-- *Content digest*: SHA-256 of (result version, kind, engine, videos by URI, size and ETag or
-  version, model sha256, canonical parameters, and imported files, likewise, where there are any).
+- *Content digest*: SHA-256 of (result version, kind, engine (with its basis, where that isn't exact), videos by URI,
+  size and ETag or version, model sha256, canonical parameters, and imported files, likewise, where there are any).
 - *Run id*: ``<kind>-<16 hex>`` of both digests: a valid Kubernetes label and Job name part.
-- *Job name*: ``<instance>-<run id>-a<attempt>``, at most 63 - 6 characters (Pods get a suffix), so that releases of
-  one namespace that compute the same never meet. An instance of more than 20 characters is shortened to its first 13
-  and 6 hex digits of its SHA-256.
+- *Job name*: ``<instance>-<run id>-a<attempt>``, for a stage of a sharded attempt with ``-b``, ``-p`` or ``-m`` behind
+  it, at most 63 - 6 characters (Pods get a suffix), so that releases of one namespace that compute the same never
+  meet. An instance of more than 20 characters is shortened to its first 13 and 6 hex digits of its SHA-256.
 - *Attempt folder*: ``<run folder>/a<attempt>``; one folder per pod in it, named by a *nonce*:
   lower-case letters, digits and dashes, at most 36 characters (a pod's UID is one).
 
@@ -34,12 +34,17 @@ from typing import Any
 
 import numpy as np
 
-from fmdj_cloud.contracts import RESULT_VERSION, Engine, Kind, PoseParams, SvdParams, VideoRef
+from fmdj_cloud.contracts import RESULT_VERSION, Basis, Engine, Kind, PoseParams, Stage, SvdParams, VideoRef
+from fmdj_cloud.contracts.shards import stage_letter
 
 NONCE_MAX = 36
 """Length of the longest nonce (a pod UID)."""
 ATTEMPT_MAX = 999
 """Attempts that one run can have: room for its number is planned in ``facemap_output_dir``."""
+PROC_SUFFIX = "_proc.npy"
+"""Facemap names its SVD results ``<stem of the first video>_proc.npy``."""
+POSE_SUFFIX = "_FacemapPose.h5"
+"""and its keypoints ``<stem of the video>_FacemapPose.h5``; beside them lies a file with their metadata."""
 _INSTANCE_MAX = 20
 _NONCE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,34}[a-z0-9])?")
 
@@ -197,14 +202,17 @@ def content_digest(
     videos: tuple[tuple[VideoRef, ...], ...],
     params: SvdParams | PoseParams | None,
     imports: tuple[VideoRef, ...] = (),
+    basis: Basis = Basis.EXACT,
 ) -> str:
     """Return the digest of what a run computes: equal content, equal results.
 
-    The names of videos on scratch don't count; their order and grouping do.
+    The names of videos on scratch don't count; their order and grouping do. Into how many shards it is cut doesn't.
     """
+    computed_by = engine.value if basis is Basis.EXACT else f"{engine.value} {basis.value}"
     identities = [[_identity(ref) for ref in row] for row in videos]
-    canonical = params.model_dump(mode="json") if params is not None else None
-    parts = [RESULT_VERSION, kind.value, engine.value, identities, canonical]
+    # A model is what its bytes are, wherever they lie
+    canonical = params.model_dump(mode="json", exclude={"model_uri"}) if params is not None else None
+    parts = [RESULT_VERSION, kind.value, computed_by, identities, canonical]
     return sha256_text(_json([*parts, [_identity(ref) for ref in imports]] if imports else parts))
 
 
@@ -217,7 +225,7 @@ def run_id(kind: Kind, task: str, content: str) -> str:
     return f"{kind.value}-{sha256_text(_json([task, content]))[:16]}"
 
 
-def job_name(run: str, attempt: int, instance: str) -> str:
+def job_name(run: str, attempt: int, instance: str, stage: Stage = Stage.ALL) -> str:
     """Return the deterministic name of an attempt's Job.
 
     Parameters
@@ -227,10 +235,13 @@ def job_name(run: str, attempt: int, instance: str) -> str:
     attempt : int
     instance : str
         Name of the installation.
+    stage : Stage, optional
+        Of a sharded attempt.
     """
+    letter = stage_letter(stage)
     if len(instance) > _INSTANCE_MAX:
         instance = f"{instance[:13].rstrip('-')}-{sha256_text(instance)[:6]}"
-    return f"{instance}-{run}-a{attempt}"
+    return f"{instance}-{run}-a{attempt}" + (f"-{letter}" if letter else "")
 
 
 def attempt_folder(run_folder: str, attempt: int) -> str:
@@ -238,6 +249,17 @@ def attempt_folder(run_folder: str, attempt: int) -> str:
     if not 1 <= attempt <= ATTEMPT_MAX:
         raise ValueError(f"attempt {attempt} is not between 1 and {ATTEMPT_MAX}")
     return f"{run_folder}/a{attempt}"
+
+
+def pose_metadata(keypoints: str) -> str:
+    """Return the name (or URI) of the file with the metadata of keypoints.
+
+    Parameters
+    ----------
+    keypoints : str
+        Name of the file with the keypoints, or its URI.
+    """
+    return f"{keypoints.removesuffix('.h5')}_metadata.pkl"
 
 
 def check_nonce(nonce: str) -> str:

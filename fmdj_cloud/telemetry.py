@@ -72,6 +72,9 @@ ATTEMPT_SECONDS = _histogram(
     "fmdj_attempt_seconds", "Time from launch to end of an attempt, waiting for a node included.", _ATTEMPT_S, "kind"
 )
 GPU_SECONDS = _counter("fmdj_gpu_seconds", "GPUs of ended attempts x their time on a node.", "kind", "pipeline")
+STAGES = _counter(
+    "fmdj_stages", "Stages of sharded attempts that were finished, and another followed.", "stage", "kind", "pipeline"
+)
 RECONCILE_SECONDS = _histogram("fmdj_reconcile_seconds", "Time of a pass of the controller.", _PASS_S)
 PASS_ERRORS = _gauge("fmdj_pass_errors", "What went wrong in the last pass and is tried again.")
 LEADER = _gauge("fmdj_leader", "1 while this controller leads.")

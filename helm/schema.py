@@ -11,7 +11,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +93,7 @@ def _plain(node: Any, definitions: Mapping[str, Any]) -> Any:
         target = definitions[node["$ref"].rpartition("/")[2]]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     if "anyOf" in node:
-        (kind,) = (one for one in node["anyOf"] if one.get("type") != "null")
-        kind = _plain(kind, definitions)
-        kind["type"] = [kind["type"], "null"]
-        if "enum" in kind:
-            kind["enum"] = [*kind["enum"], None]
+        kind = _either([_plain(one, definitions) for one in node["anyOf"] if one.get("type") != "null"])
         return kind | ({"description": node["description"]} if "description" in node else {})
     result: dict[str, Any] = {}
     for key in ("description", "type", "enum", "const", "pattern", "required", "items", "properties"):
@@ -125,6 +121,18 @@ def _plain(node: Any, definitions: Mapping[str, Any]) -> Any:
     elif result.get("type") == "object":
         result["additionalProperties"] = False
     return result
+
+
+def _either(kinds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the schema of what is of one of some kinds, or null; of several, words are a pattern beside numbers."""
+    if len(kinds) == 1:
+        (kind,) = kinds
+        return kind | {"type": [kind["type"], "null"]} | ({"enum": [*kind["enum"], None]} if "enum" in kind else {})
+    either: dict[str, Any] = {"type": [*(kind["type"] for kind in kinds), "null"]}
+    for kind in kinds:
+        words = {"pattern": f"^({'|'.join(kind['enum'])})$"} if "enum" in kind else {}
+        either |= {key: value for key, value in kind.items() if key not in ("type", "enum")} | words
+    return either
 
 
 def _is_secret(node: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.ledger_schema import migrate as migrate_schema
+from fmdj_cloud.pipeline.signals import reformat_signals
 
 
 def grants(
@@ -79,7 +80,12 @@ def migrate() -> None:
         done = migrate_schema(database)
         ledger = Ledger(database)
         for pipeline in settings.pipelines:
-            open_lab(database, ledger, pipeline)
+            lab = open_lab(database, ledger, pipeline)
+            if reformat_signals(database, lab.element, lab.name):
+                names = "Pupil, Blink and Running"
+                console.print(
+                    f"{names} of {lab.name} are as DataJoint {lab.element.format} reads them now, as its schema is."
+                )
     finally:
         database.close()
     if done.before is None:

@@ -18,7 +18,21 @@ import typer
 from rich.console import Console
 
 from fmdj_cloud import __version__
-from fmdj_cloud.cli import admin, demo, doctor, imports, look, orders, programs, selftest, uninstall, version
+from fmdj_cloud.cli import (
+    admin,
+    audit,
+    compare,
+    demo,
+    doctor,
+    export,
+    imports,
+    look,
+    orders,
+    programs,
+    selftest,
+    uninstall,
+    version,
+)
 from fmdj_cloud.errors import FmdjError, StoppedError
 from fmdj_cloud.kubectl.lifeline import hold_if_asked
 
@@ -77,6 +91,9 @@ app.command()(orders.hold)
 app.command()(orders.release)
 app.command()(orders.priority)
 app.command("import")(imports.import_outputs)
+app.add_typer(export.export, name="export")
+app.command()(audit.audit)
+app.command()(compare.compare)
 app.command()(doctor.doctor)
 app.command()(admin.grants)
 app.command()(admin.migrate)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from fmdj_cloud.contracts import Kind
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.logs import configure_logging
 from fmdj_cloud.settings import Settings, load_settings
@@ -35,12 +36,36 @@ KeyArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="KEY",
-        help="Tasks, as a DataJoint restriction: `subject=m1 recording_id=3`, JSON, or a run id.",
+        help="Tasks, as a DataJoint restriction of FacemapTask or FacemapInferenceTask: `subject=m1 recording_id=3`, "
+        "JSON, or a run id.",
         show_default=False,
     ),
 ]
 PipelineOption = Annotated[
     str | None, typer.Option("--pipeline", "-p", help="Pipeline by name; all of them by default.", show_default=False)
+]
+
+
+class TaskKind(enum.StrEnum):
+    """A task table."""
+
+    SVD = Kind.SVD.value
+    POSE = Kind.POSE.value
+
+    @property
+    def kind(self) -> Kind:
+        """As the rest of the program calls it."""
+        return Kind(self.value)
+
+
+KindOption = Annotated[
+    TaskKind | None,
+    typer.Option(
+        "--kind",
+        "-k",
+        help="Only tasks of FacemapTask (svd) or of FacemapInferenceTask (pose); by default of whichever KEY fits.",
+        show_default=False,
+    ),
 ]
 
 _WIDE = 160
@@ -95,6 +120,11 @@ def parse_key(words: Sequence[str]) -> dict[str, Any]:
             )
         restriction[name] = value
     return restriction
+
+
+def kind_of(option: TaskKind | None) -> Kind | None:
+    """Return what ``--kind`` says, None for any."""
+    return None if option is None else option.kind
 
 
 def emit_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:

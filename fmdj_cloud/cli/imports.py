@@ -10,9 +10,9 @@ import typer
 from fmdj_cloud.cli.common import Output, OutputOption, PipelineOption, console, emit_json, make_table
 from fmdj_cloud.cli.context import Context, open_context
 from fmdj_cloud.cli.views import escape, state_text
-from fmdj_cloud.control.outputs import OutputEnd, OutputLine, find_outputs
+from fmdj_cloud.control.outputs import OutputEnd, OutputLine
+from fmdj_cloud.control.scan import find_outputs, insert_tasks
 from fmdj_cloud.errors import UsageError
-from fmdj_cloud.pipeline.recordings import insert_load_tasks
 from fmdj_cloud.storage import uri as uris
 
 
@@ -27,7 +27,9 @@ def import_outputs(
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Find Facemap outputs that exist, and insert a FacemapTask with task_mode='load' where a recording has none.
+    """Find Facemap outputs that exist, and insert a task with task_mode='load' where a recording has none.
+
+    For a _proc.npy that is a FacemapTask, for a _FacemapPose.h5 a FacemapInferenceTask of the model that made it.
 
     The controller imports what such tasks name. Nothing else is written into the lab's tables.
     """
@@ -35,9 +37,7 @@ def import_outputs(
         lines = _find(context, prefix)
         if yes:
             for lab in context.labs:
-                new = [line for line in lines if line.pipeline == lab.name and line.end is OutputEnd.NEW]
-                rows = [(line.recording or {}, line.task_id or 0, line.output_dir) for line in new]
-                insert_load_tasks(lab.element, rows)
+                insert_tasks(lab, lines)
     if output is Output.JSON:
         emit_json(lines)
         return
@@ -65,7 +65,7 @@ def _find(context: Context, prefix: str) -> list[OutputLine]:
 
 def _show(lines: list[OutputLine], prefix: str, yes: bool) -> None:
     if not lines:
-        console.print(f"There is no *_proc.npy below {prefix}, but for those of our own runs.")
+        console.print(f"There is no *_proc.npy and no *_FacemapPose.h5 below {prefix}, but for those of our own runs.")
         return
     table = make_table(None, "output", "", "task", "note")
     for line in lines:

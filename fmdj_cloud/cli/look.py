@@ -9,19 +9,22 @@ import typer
 
 from fmdj_cloud.cli.common import (
     KeyArgument,
+    KindOption,
     Output,
     OutputOption,
     PipelineOption,
     console,
     emit_json,
+    kind_of,
     parse_key,
 )
 from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.cli.views import explanation_table, plan_tables, status_tables
 from fmdj_cloud.cli.watch import watch_status
 from fmdj_cloud.contracts import RunState
+from fmdj_cloud.control.choose import select_tasks
 from fmdj_cloud.control.explain import explain as explain_observation
-from fmdj_cloud.control.inspect import observe_task, preview, read_logs, select_tasks
+from fmdj_cloud.control.inspect import observe_task, preview, read_logs
 from fmdj_cloud.control.status import StatusReport, gather_status
 from fmdj_cloud.errors import UsageError
 
@@ -30,6 +33,7 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows sho
 
 def plan(
     key: KeyArgument = None,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     limit: LimitOption = 50,
     output: OutputOption = Output.TABLE,
@@ -37,12 +41,14 @@ def plan(
     """Show what pending tasks would become: run, frames, time, memory. Nothing is written."""
     restriction = parse_key(key or [])
     with open_context(pipeline) as context:
+        chosen = select_tasks(context.labs, context.ledger, restriction, kind_of(kind)) if restriction else None
         reports = {}
         for lab in context.labs:
-            keys = None
-            if restriction:
-                keys = [k for _, k in select_tasks([lab], context.ledger, restriction)]
-            reports[lab.name] = preview(lab, context.ledger, context.store, context.settings, keys, limit)
+            mine = None if chosen is None else [choice for choice in chosen if choice.lab is lab]
+            if mine is None or mine:
+                reports[lab.name] = preview(
+                    lab, context.ledger, context.store, context.settings, mine, limit, kind=kind_of(kind)
+                )
     if output is Output.JSON:
         emit_json({name: report.model_dump(mode="json") for name, report in reports.items()})
         return
@@ -89,7 +95,12 @@ def status(
         console.print("No controller is running: start `fmdj controller`.")
 
 
-def explain(key: KeyArgument = None, pipeline: PipelineOption = None, output: OutputOption = Output.TABLE) -> None:
+def explain(
+    key: KeyArgument = None,
+    kind: KindOption = None,
+    pipeline: PipelineOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Say why a task is not done, and what to do."""
     restriction = parse_key(key or [])
     if not restriction:
@@ -97,8 +108,8 @@ def explain(key: KeyArgument = None, pipeline: PipelineOption = None, output: Ou
     with open_context(pipeline) as context:
         silent_s = context.settings.controller.populate_silent_s
         explanations = [
-            explain_observation(observe_task(lab, context.ledger, context.store, task, silent_s))
-            for lab, task in select_tasks(context.labs, context.ledger, restriction)
+            explain_observation(observe_task(choice, context.ledger, context.store, silent_s))
+            for choice in select_tasks(context.labs, context.ledger, restriction, kind_of(kind))
         ]
     if output is Output.JSON:
         emit_json(explanations)
@@ -111,6 +122,7 @@ def explain(key: KeyArgument = None, pipeline: PipelineOption = None, output: Ou
 
 def logs(
     key: KeyArgument = None,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     attempt: Annotated[
         int | None, typer.Option("--attempt", "-a", min=1, help="The newest by default.", show_default=False)
@@ -121,8 +133,7 @@ def logs(
     if not restriction:
         raise UsageError("Say which task: `fmdj logs subject=m1 recording_id=3`.")
     with open_context(pipeline) as context:
-        found = select_tasks(context.labs, context.ledger, restriction)
+        found = select_tasks(context.labs, context.ledger, restriction, kind_of(kind))
         if len(found) > 1:
             raise UsageError(f"That matches {len(found)} tasks; a log belongs to one: give its whole key or a run id.")
-        lab, task = found[0]
-        sys.stdout.write(read_logs(lab, context.ledger, context.store, task, attempt))
+        sys.stdout.write(read_logs(found[0], context.ledger, context.store, attempt))

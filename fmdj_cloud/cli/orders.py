@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
-from fmdj_cloud.cli.common import KeyArgument, Output, OutputOption, PipelineOption, console, emit_json, parse_key
-from fmdj_cloud.cli.context import Context, open_context
+from fmdj_cloud.cli.common import (
+    KeyArgument,
+    KindOption,
+    Output,
+    OutputOption,
+    PipelineOption,
+    TaskKind,
+    console,
+    emit_json,
+    kind_of,
+    parse_key,
+)
+from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.cli.views import order_table
 from fmdj_cloud.contracts import ACCEPTABLE_CHECKS
-from fmdj_cloud.control.inspect import select_tasks
+from fmdj_cloud.control.choose import Choice, select_tasks
 from fmdj_cloud.control.ordering import OrderEnd, Ordering, OrderResult, all_tasks, check_acceptable, this_person
 from fmdj_cloud.control.orders import Order
 from fmdj_cloud.errors import UsageError
-from fmdj_cloud.pipeline.lab import Lab
 
 AllOption = Annotated[bool, typer.Option("--all", help="Every task that this can mean anything for.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, however many tasks match.")]
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Which:
+    """What all these commands are told beside what they do."""
+
+    key: Sequence[str] | None
+    every: bool
+    yes: bool
+    kind: TaskKind | None
+    pipeline: str | None
+    output: Output
 
 
 def retry(
@@ -39,6 +62,7 @@ def retry(
     ] = None,
     every: AllOption = False,
     yes: YesOption = False,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -46,8 +70,9 @@ def retry(
     check_acceptable(accept or ())
     _order(
         "retry",
-        *(key, every, yes, pipeline, output, Order.RETRY),
-        lambda ordering, lab, task: ordering.retry(lab, task, recompute=recompute, accept=accept or ()),
+        _Which(key, every, yes, kind, pipeline, output),
+        Order.RETRY,
+        lambda ordering, choice: ordering.retry(choice, recompute=recompute, accept=accept or ()),
     )
 
 
@@ -55,34 +80,37 @@ def cancel(
     key: KeyArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Stop tasks for good: they are pending again only when they are retried or edited."""
-    _obey(Order.CANCEL, key, every, yes, pipeline, output)
+    _obey(Order.CANCEL, _Which(key, every, yes, kind, pipeline, output))
 
 
 def hold(
     key: KeyArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Stop tasks until they are released."""
-    _obey(Order.HOLD, key, every, yes, pipeline, output)
+    _obey(Order.HOLD, _Which(key, every, yes, kind, pipeline, output))
 
 
 def release(
     key: KeyArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Let go of tasks that somebody holds; without KEY, of what the first-start brake holds."""
     if key or every:
-        _obey(Order.RELEASE, key, every, yes, pipeline, output)
+        _obey(Order.RELEASE, _Which(key, every, yes, kind, pipeline, output))
     else:
         _release_brake(pipeline, output)
 
@@ -94,6 +122,7 @@ def priority(
     ],
     every: AllOption = False,
     yes: YesOption = False,
+    kind: KindOption = None,
     pipeline: PipelineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -109,43 +138,35 @@ def priority(
         raise UsageError(f"The priority {value} doesn't fit: use something between -1000 and 1000.")
     _order(
         "priority",
-        *(key, every, yes, pipeline, output, None),
-        lambda ordering, lab, task: ordering.prioritise(lab, task, value),
+        _Which(key, every, yes, kind, pipeline, output),
+        None,
+        lambda ordering, choice: ordering.prioritise(choice, value),
     )
 
 
-def _obey(order: Order, key: list[str] | None, every: bool, yes: bool, pipeline: str | None, output: Output) -> None:
-    _order(
-        order.value,
-        *(key, every, yes, pipeline, output, order),
-        lambda ordering, lab, task: ordering.obey(order, lab, task),
-    )
+def _obey(order: Order, which: _Which) -> None:
+    _order(order.value, which, order, lambda ordering, choice: ordering.obey(order, choice))
 
 
-def _order(
-    command: str,
-    key: list[str] | None,
-    every: bool,
-    yes: bool,
-    pipeline: str | None,
-    output: Output,
-    order: Order | None,
-    act: Callable[[Ordering, Lab, dict[str, Any]], OrderResult],
-) -> None:
-    restriction = parse_key(key or [])
-    if bool(restriction) is every:
+def _order(command: str, which: _Which, order: Order | None, act: Callable[[Ordering, Choice], OrderResult]) -> None:
+    restriction = parse_key(which.key or [])
+    if bool(restriction) is which.every:
         raise UsageError(
             f"Say which tasks, either by KEY or by --all: `fmdj {command} subject=m1 recording_id=3`."
-            if not every
+            if not which.every
             else "KEY and --all exclude each other: leave one of them out."
         )
-    with open_context(pipeline) as context:
-        chosen = _choose(context, restriction, order)
-        if len(chosen) > 1 and not yes:
+    kind = kind_of(which.kind)
+    with open_context(which.pipeline) as context:
+        if restriction:
+            chosen = select_tasks(context.labs, context.ledger, restriction, kind)
+        else:
+            chosen = [choice for lab in context.labs for choice in all_tasks(lab, context.ledger, order, kind)]
+        if len(chosen) > 1 and not which.yes:
             _confirm(command, chosen)
         ordering = Ordering(context.ledger, this_person())
-        results = [act(ordering, lab, task) for lab, task in chosen]
-    if output is Output.JSON:
+        results = [act(ordering, choice) for choice in chosen]
+    if which.output is Output.JSON:
         emit_json(results)
     elif results:
         console.print(order_table(results))
@@ -155,18 +176,12 @@ def _order(
         raise typer.Exit(1)
 
 
-def _choose(context: Context, restriction: dict[str, Any], order: Order | None) -> list[tuple[Lab, dict[str, Any]]]:
-    if restriction:
-        return select_tasks(context.labs, context.ledger, restriction)
-    return [(lab, task) for lab in context.labs for task in all_tasks(lab, context.ledger, order)]
-
-
-def _confirm(command: str, chosen: list[tuple[Lab, dict[str, Any]]]) -> None:
+def _confirm(command: str, chosen: Sequence[Choice]) -> None:
     """Ask a person; a script has to say --yes."""
     if not sys.stdin.isatty():
         raise UsageError(f"That matches {len(chosen)} tasks: add --yes to {command} them all, or give a whole key.")
-    for _, task in chosen[:_SHOWN]:
-        typer.echo("  " + " ".join(f"{name}={value}" for name, value in task.items()), err=True)
+    for choice in chosen[:_SHOWN]:
+        typer.echo("  " + " ".join(f"{name}={value}" for name, value in choice.key.items()), err=True)
     if len(chosen) > _SHOWN:
         typer.echo(f"  and {len(chosen) - _SHOWN} more", err=True)
     typer.confirm(f"{command} these {len(chosen)} tasks?", abort=True, err=True)
@@ -175,7 +190,7 @@ def _confirm(command: str, chosen: list[tuple[Lab, dict[str, Any]]]) -> None:
 def _release_brake(pipeline: str | None, output: Output) -> None:
     with open_context(pipeline) as context:
         released = {lab.name: context.ledger.release(lab.name) for lab in context.labs}
-        pending = {lab.name: lab.tasks.count_pending() for lab in context.labs if released[lab.name]}
+        pending = {lab.name: lab.count_pending() for lab in context.labs if released[lab.name]}
     if output is Output.JSON:
         emit_json({name: {"released": done, "pending": pending.get(name)} for name, done in released.items()})
         return

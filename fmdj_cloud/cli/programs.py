@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from fmdj_cloud.cli.common import settings_with_logs
+from fmdj_cloud.contracts import Stage
 from fmdj_cloud.control.backends import open_backend
 from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.errors import ConfigError
@@ -114,6 +115,8 @@ def worker(
     termination_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the last word is written.", show_default=False)
     ] = None,
+    stage: Annotated[Stage, typer.Option(help="Stage of a sharded run.")] = Stage.ALL,
+    index: Annotated[int | None, typer.Option(help="The shard, from 0, in stage project.", show_default=False)] = None,
 ) -> None:
     """Run one attempt. Launchers call this; it needs the object store and Facemap, no database."""
     settings = settings_with_logs()
@@ -123,4 +126,6 @@ def worker(
         raise ConfigError(
             f"{error.name} isn't installed: install the worker's packages with `pip install 'fmdj-cloud[worker]'`."
         ) from error
-    raise typer.Exit(run_worker(spec, sha256, nonce, settings, termination_log=termination_log))
+    raise typer.Exit(
+        run_worker(spec, sha256, nonce, settings, termination_log=termination_log, stage=stage, index=index)
+    )

@@ -12,6 +12,7 @@ from fmdj_cloud.control.explain import Explanation
 from fmdj_cloud.control.inspect import PlanReport
 from fmdj_cloud.control.ordering import OrderEnd, OrderResult
 from fmdj_cloud.control.outputs import OutputEnd
+from fmdj_cloud.control.progress import progress_words
 from fmdj_cloud.control.status import StatusReport
 
 STYLES = {
@@ -45,7 +46,7 @@ def progress_text(progress: Progress | None) -> str:
     """Return progress in one line: stage, frames, frames/s, time to go."""
     if progress is None:
         return ""
-    parts = [progress.stage]
+    parts = [progress_words(progress)]
     if progress.frames_total:
         parts.append(f"{100 * progress.frames_done / progress.frames_total:.0f} %")
         parts.append(f"{progress.frames_done}/{progress.frames_total} frames")
@@ -67,7 +68,10 @@ def status_tables(report: StatusReport) -> list[Table]:
     for line in report.pipelines:
         note = "held at first start: `fmdj plan`, then `fmdj release`" if line.brake else ""
         note = note if line.seen else "not seen by a controller yet"
-        pipelines.add_row(line.name, str(line.pending), note)
+        pending = str(line.pending)
+        if len(line.by_kind) > 1:
+            pending += f" ({', '.join(f'{number} {kind}' for kind, number in line.by_kind.items())})"
+        pipelines.add_row(line.name, pending, note)
     tables = [pipelines]
     if report.runs:
         runs = make_table(None, "run", "task", "state", "attempt", "progress or reason")

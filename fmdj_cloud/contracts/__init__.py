@@ -18,6 +18,7 @@ from fmdj_cloud.contracts.ledger import (
     PipelineRecord,
     RequestRecord,
     RunRecord,
+    StageRecord,
 )
 from fmdj_cloud.contracts.outputs import (
     Manifest,
@@ -30,21 +31,25 @@ from fmdj_cloud.contracts.outputs import (
 )
 from fmdj_cloud.contracts.pose import BBox, PoseParams, Precision, read_bbox
 from fmdj_cloud.contracts.rois import BitMask, Reflector, Roi, RoiKind
+from fmdj_cloud.contracts.shards import SHARDS_MAX, BasisCommit, PartCommit, ShardRange
 from fmdj_cloud.contracts.spec import Estimate, Limits, RunPlan, RunSpec, SvdParams, VideoRef
-from fmdj_cloud.contracts.tasks import RecordingInfo, TaskRecord
+from fmdj_cloud.contracts.tasks import ModelFile, ModelRecord, RecordingInfo, TaskRecord
 from fmdj_cloud.contracts.words import (
     ACCEPTABLE_CHECKS,
     FINISHED_STATES,
     MANIFEST_VERSION,
     POPULATE,
     RESULT_VERSION,
+    REUSE,
     SPEC_VERSION,
+    Basis,
     BindingState,
     Engine,
     FailureClass,
     Kind,
     Origin,
     RunState,
+    Stage,
     Wanted,
 )
 
@@ -54,10 +59,14 @@ __all__ = [
     "MANIFEST_VERSION",
     "POPULATE",
     "RESULT_VERSION",
+    "REUSE",
+    "SHARDS_MAX",
     "SPEC_VERSION",
     "Acceptance",
     "AttemptRecord",
     "BBox",
+    "Basis",
+    "BasisCommit",
     "BindingRecord",
     "BindingState",
     "BitMask",
@@ -74,9 +83,12 @@ __all__ = [
     "Limits",
     "Manifest",
     "ManifestFile",
+    "ModelFile",
+    "ModelRecord",
     "Origin",
     "Outcome",
     "Overrides",
+    "PartCommit",
     "PipelineRecord",
     "PoseParams",
     "Precision",
@@ -90,7 +102,10 @@ __all__ = [
     "RunRecord",
     "RunSpec",
     "RunState",
+    "ShardRange",
     "SignalOrigin",
+    "Stage",
+    "StageRecord",
     "SvdParams",
     "TaskRecord",
     "TerminationMessage",

@@ -7,7 +7,7 @@ import enum
 from fmdj_cloud.contracts.base import Frozen
 from fmdj_cloud.contracts.outputs import Outcome
 from fmdj_cloud.contracts.spec import Limits
-from fmdj_cloud.contracts.words import Kind
+from fmdj_cloud.contracts.words import Kind, Stage
 
 
 class JobRequest(Frozen):
@@ -27,6 +27,11 @@ class JobRequest(Frozen):
     """Name of a profile, empty for the kind's own."""
     disruptions: int = 0
     """How often attempts of this run were disrupted before: the last ones avoid spot nodes."""
+    stage: Stage = Stage.ALL
+    shards: int = 1
+    """Pods that it takes in all: one for every shard in stage ``project``, else one."""
+    pods: int = 1
+    """Pods at a time at most."""
 
 
 class JobPhase(enum.StrEnum):
@@ -59,5 +64,12 @@ class JobObservation(Frozen):
     """How long its pods held a machine, seconds; None if that isn't known."""
     give_up: Outcome | None = None
     """Why a Job that is still there will never succeed: it is stopped, and its run ends with this once it is over."""
+    stage: Stage = Stage.ALL
+    shards: int = 1
+    """Pods that it takes in all."""
+    pods: int = 1
+    """Pods that it may still have at a time."""
+    spoke: str = ""
+    """Pod folder of the pod whose end `outcome` tells, where it has several pods."""
     leaked: bool = False
     """Whether it counts as over although its pod may still run on a machine that nobody reaches."""

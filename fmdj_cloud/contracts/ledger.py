@@ -7,7 +7,7 @@ from typing import Any
 
 from fmdj_cloud.contracts.base import Frozen
 from fmdj_cloud.contracts.spec import Estimate, Limits
-from fmdj_cloud.contracts.words import BindingState, Engine, FailureClass, Kind, RunState, Wanted
+from fmdj_cloud.contracts.words import Basis, BindingState, Engine, FailureClass, Kind, RunState, Stage, Wanted
 
 
 class BindingRecord(Frozen):
@@ -92,6 +92,9 @@ class RunRecord(Frozen):
 
     run_id: str
     kind: Kind
+    """What it does."""
+    task_kind: Kind
+    """Of the task table that its task is in: ``svd`` or ``pose``, also where `kind` is ``import``."""
     pipeline: str
     task: str
     task_digest: str
@@ -113,12 +116,14 @@ class RunRecord(Frozen):
     estimate: Estimate
     profile: str = ""
     """Name of the profile that was asked for, empty for the kind's own."""
+    shards: int | None = None
+    """Shards at most; None computes in one piece."""
     created: dt.datetime
     updated: dt.datetime
 
 
 class AttemptRecord(Frozen):
-    """A row of the ledger's Run.Attempt table with its Job (stage ``all``)."""
+    """A row of the ledger's Run.Attempt table with the Job of the stage that it has come to."""
 
     run_id: str
     attempt: int
@@ -136,6 +141,29 @@ class AttemptRecord(Frozen):
     sentence: str
     evidence: dict[str, str]
     limits: Limits
+    stage: Stage = Stage.ALL
+    """That it has come to: the Job is this stage's."""
+    shards: int = 1
+    """Pods that the Job takes in all."""
+    pods: int = 1
+    """Pods that it may have at a time."""
+
+
+class StageRecord(Frozen):
+    """A row of the ledger's Run.Job table: the Job of one stage of an attempt."""
+
+    stage: Stage
+    launcher: str
+    job_name: str
+    job_uid: str | None
+    shards: int
+    pods: int
+    node: str | None
+    """Machine of its newest pod."""
+    outcome: str | None
+    """``done``, or what the attempt's outcome is if it ended in this stage."""
+    gpu_seconds: float | None
+    """GPUs x seconds that all of its pods held them."""
 
 
 class PipelineRecord(Frozen):
@@ -146,7 +174,8 @@ class PipelineRecord(Frozen):
     brake: bool
     """Whether the first-start brake holds all tasks until ``fmdj release``."""
     engine: Engine
-    basis: str
+    basis: Basis
+    """Of the engine ``turbo``."""
 
 
 class RequestRecord(Frozen):

@@ -68,6 +68,8 @@ class Manifest(Frozen):
     timings_s: dict[str, float]
     signals: tuple[SignalOrigin, ...]
     warnings: tuple[str, ...] = ()
+    reused_from: str = ""
+    """URI of the attempt folder of another run with equal content, whose files these are; empty for one's own."""
     started: dt.datetime
     finished: dt.datetime
 
@@ -83,6 +85,11 @@ class Progress(Frozen):
     frames_per_s: float
     eta_s: float | None
     at_epoch_s: float
+    index: int | None = None
+    """The shard that it computes, in stage ``project``."""
+    shards_done: int | None = None
+    """Of all pods together: shards that are finished, of `shards`."""
+    shards: int | None = None
 
 
 class Outcome(Frozen):

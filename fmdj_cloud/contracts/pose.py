@@ -41,10 +41,11 @@ class Precision(enum.StrEnum):
 
 
 class PoseParams(Frozen):
-    """Parameters of pose inference, in canonical form."""
+    """Parameters of pose inference, or of an import of its results, in canonical form."""
 
-    model_uri: str
-    model_sha256: str
+    model_uri: str = ""
+    """Empty for an import: nothing is computed."""
+    model_sha256: str = ""
     body_parts: tuple[str, ...]
     """Those that the model is declared to find, in any order."""
     bbox: tuple[BBox, ...] = ()

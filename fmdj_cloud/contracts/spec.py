@@ -9,7 +9,7 @@ from pydantic import Field
 from fmdj_cloud.contracts.base import Frozen
 from fmdj_cloud.contracts.pose import PoseParams
 from fmdj_cloud.contracts.rois import Roi
-from fmdj_cloud.contracts.words import RESULT_VERSION, SPEC_VERSION, Engine, Kind
+from fmdj_cloud.contracts.words import RESULT_VERSION, SPEC_VERSION, Basis, Engine, Kind
 
 
 class VideoRef(Frozen):
@@ -80,6 +80,12 @@ class RunPlan(Frozen):
     """What a person should know, such as parameters that disagree."""
     profile: str = ""
     """Name of the profile that was asked for, empty for the kind's own."""
+    basis: Basis = Basis.EXACT
+    """Of the engine ``turbo``."""
+    shards: Annotated[int, Field(ge=1)] | None = None
+    """Shards at most; None computes in one piece. The numbers are the same."""
+    reuse: bool = True
+    """Whether outputs of another run with equal content will do; not where somebody asked to have it computed anew."""
 
 
 class RunSpec(Frozen):
@@ -109,3 +115,7 @@ class RunSpec(Frozen):
     """Names of input checks that a person has overridden."""
     resume_from: tuple[str, ...] = ()
     """Folders of earlier attempts of this run whose finished parts may be used."""
+    basis: Basis = Basis.EXACT
+    """Of the engine ``turbo``."""
+    shards: Annotated[int, Field(ge=1)] | None = None
+    """Shards at most (pose: exactly); None if all is computed in one piece."""

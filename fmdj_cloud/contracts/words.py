@@ -11,6 +11,9 @@ MANIFEST_VERSION = 1
 POPULATE = "populate"
 """Launcher of attempts that ``populate()`` runs: no Job of a launcher, but a process that shows itself."""
 
+REUSE = "reuse"
+"""Launcher of attempts whose outputs are those of another run with equal content: no Job at all."""
+
 
 class Kind(enum.StrEnum):
     """What a run does."""
@@ -25,6 +28,24 @@ class Engine(enum.StrEnum):
 
     FACEMAP = "facemap"
     TURBO = "turbo"
+
+
+class Basis(enum.StrEnum):
+    """How the engine ``turbo`` computes the basis."""
+
+    EXACT = "exact"
+    """Exact SVD of each chunk of frames."""
+    FACEMAP = "facemap"
+    """Scikit-learn's randomized PCA, as Facemap has it: to compare component by component."""
+
+
+class Stage(enum.StrEnum):
+    """What a Job of an attempt does: see :mod:`fmdj_cloud.contracts.shards`."""
+
+    ALL = "all"
+    BASIS = "basis"
+    PROJECT = "project"
+    MERGE = "merge"
 
 
 class RunState(enum.StrEnum):
@@ -74,6 +95,7 @@ ACCEPTABLE_CHECKS: dict[str, str] = {
     "tail": "motion ends in zeros",
     "flat": "a trace doesn't vary",
     "norm": "masks don't have unit norm",
+    "likelihood": "a likelihood of a keypoint doesn't lie between 0 and 1",
 }
 """Checks of inputs and of results that a person may override for one task, and what each finds."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import assert_never
 
-from fmdj_cloud import names
-from fmdj_cloud.contracts import AttemptRecord, FailureClass, JobRequest, Outcome, RunRecord, RunState
+from fmdj_cloud.contracts import Outcome
 from fmdj_cloud.control.actions import (
     Action,
+    Advance,
     Cancel,
     Confirm,
     Create,
@@ -24,25 +23,23 @@ from fmdj_cloud.control.actions import (
     Supersede,
     Unhold,
 )
+from fmdj_cloud.control.courtesy import Courtesy
 from fmdj_cloud.control.decide import RunView
+from fmdj_cloud.control.launch import Starter
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import Leader
-from fmdj_cloud.control.measure import show_end
+from fmdj_cloud.control.measure import show_end, show_usage
 from fmdj_cloud.control.observe import Scene
 from fmdj_cloud.control.profiles import Profiles
 from fmdj_cloud.control.report import Tally
-from fmdj_cloud.control.retry import limits_for
-from fmdj_cloud.control.specs import build_spec, spec_bytes, spec_uri
-from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, ObjectMissingError, StorageError
+from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, StorageError
 from fmdj_cloud.logs import log_context
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage import Store
-from fmdj_cloud.telemetry import LAUNCHES
 
 _log = logging.getLogger(__name__)
 _CAPTURED = "captured/run.log"
-_SPEC_MAX_BYTES = 64 << 20
 
 
 class Actor:
@@ -56,6 +53,7 @@ class Actor:
     launcher : Launcher
     leader : Leader
     profiles : Profiles
+    courtesy : Courtesy
     """
 
     def __init__(
@@ -66,13 +64,13 @@ class Actor:
         launcher: Launcher,
         leader: Leader,
         profiles: Profiles,
+        courtesy: Courtesy,
     ) -> None:
-        self._settings = settings
         self._ledger = ledger
         self._store = store
         self._launcher = launcher
         self._leader = leader
-        self._profiles = profiles
+        self._starter = Starter(settings, ledger, store, launcher, profiles, courtesy)
 
     def act(self, action: Action, scene: Scene, tally: Tally) -> None:
         """Carry out an action; what fails is reported and decided anew in the next pass.
@@ -99,22 +97,25 @@ class Actor:
     def _do(self, action: Action, scene: Scene, epoch: int, tally: Tally) -> None:
         match action:
             case Launch():
-                self._launch(scene.view(action.run_id).run, epoch, tally)
+                self._starter.launch(action, scene.view(action.run_id).run, epoch, tally)
+            case Advance():
+                self._note_usage(action, scene, epoch)
+                self._starter.advance(action, scene.view(action.run_id).run, epoch, tally)
             case Create():
                 attempt = scene.view(action.run_id).attempt
                 if attempt is not None:
-                    self._create_again(scene.view(action.run_id).run, attempt, epoch, tally)
+                    self._starter.create_again(scene.view(action.run_id).run, attempt, epoch, tally)
             case Confirm():
-                self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch)
+                self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch, stage=action.stage)
             case Note():
                 self._ledger.note(action.run_id, action.attempt, action.sentence, epoch=epoch)
             case Publish():
-                self._note_usage(action, scene, "published", epoch)
+                self._note_end(action, scene, "published", epoch)
                 done = self._ledger.publish(action.run_id, action.attempt, action.manifest_sha256, epoch=epoch)
-                self._tell(done, "published", tally, f"Attempt {action.attempt} has published")
+                tally.tell(done, "published", f"Attempt {action.attempt} has published")
             case Retry():
                 self._capture_log(action, scene)
-                self._note_usage(action, scene, str(action.outcome.failure_class), epoch)
+                self._note_end(action, scene, str(action.outcome.failure_class), epoch)
                 done = self._ledger.retry(
                     action.run_id,
                     action.attempt,
@@ -124,23 +125,23 @@ class Actor:
                     silent_s=action.silent_s,
                 )
                 wait = f"again in {action.not_before_s:.0f} s" if action.not_before_s else "again at once"
-                self._tell(done, "retried", tally, f"Attempt {action.attempt} failed, {wait}: {_words(action.outcome)}")
+                tally.tell(done, "retried", f"Attempt {action.attempt} failed, {wait}: {_words(action.outcome)}")
                 self._tell_job(done, "Retried", action.outcome, scene.view(action.run_id))
             case Fail():
                 self._capture_log(action, scene)
-                self._note_usage(action, scene, str(action.outcome.failure_class), epoch)
+                self._note_end(action, scene, str(action.outcome.failure_class), epoch)
                 done = self._ledger.fail(action.run_id, action.state, action.attempt, action.outcome, epoch=epoch)
-                self._tell(done, "failed", tally, f"Failed for good: {_words(action.outcome)}")
+                tally.tell(done, "failed", f"Failed for good: {_words(action.outcome)}")
                 self._tell_job(done, "Failed", action.outcome, scene.view(action.run_id))
             case Hold():
                 done = self._ledger.hold(action.run_id, action.state, action.attempt, epoch=epoch)
-                self._tell(done, "ended", tally, "Held")
+                tally.tell(done, "ended", "Held")
             case Unhold():
                 done = self._ledger.unhold(action.run_id, action.attempt, epoch=epoch)
-                self._tell(done, "ended", tally, "Released")
+                tally.tell(done, "ended", "Released")
             case Cancel():
                 done = self._ledger.cancel(action.run_id, action.state, action.attempt, epoch=epoch)
-                self._tell(done, "ended", tally, "Cancelled")
+                tally.tell(done, "ended", "Cancelled")
             case Supersede():
                 done = self._ledger.supersede(
                     action.run_id,
@@ -150,7 +151,7 @@ class Actor:
                     epoch=epoch,
                     count_changed=action.count_changed,
                 )
-                self._tell(done, "ended", tally, f"Superseded: {action.why}")
+                tally.tell(done, "ended", f"Superseded: {action.why}")
             case Stop():
                 self._launcher.stop(action.job_name, action.why)
             case Forget():
@@ -159,95 +160,40 @@ class Actor:
             case _:
                 assert_never(action)
 
-    def _launch(self, run: RunRecord, epoch: int, tally: Tally) -> None:
-        plan = self._ledger.plan_of(run.run_id)
-        limits = limits_for(plan.limits, run.failures, self._settings.controller.retry, self._profiles.bounds(run))
-        spec = build_spec(run, plan, run.attempt, limits, accept=self._ledger.accepted(run))
-        data, sha256 = spec_bytes(spec)
-        # the ledger first: who leads no more must not write over the spec of who does
-        launched = self._ledger.launch(
-            run.run_id,
-            run.attempt,
-            folder=spec.attempt_uri,
-            spec_sha256=sha256,
-            launcher=self._launcher.name,
-            job_name=names.job_name(run.run_id, run.attempt, self._settings.instance),
-            limits=limits,
-            epoch=epoch,
-        )
-        attempt = self._ledger.attempt(run.run_id, run.attempt) if launched else None
-        if attempt is not None:
-            self._tell(True, "launched", tally, f"Attempt {run.attempt} is launched")
-            LAUNCHES.labels(run.kind, run.pipeline).inc()
-            self._store.put_bytes(spec_uri(attempt.folder), data)
-            self._create(run, attempt, epoch, tally)
-
-    def _create_again(self, run: RunRecord, attempt: AttemptRecord, epoch: int, tally: Tally) -> None:
-        """Create the Job of a launched run; who launched it may have died before its spec was written."""
-        plan = self._ledger.plan_of(run.run_id)
-        spec = build_spec(run, plan, attempt.attempt, attempt.limits, accept=self._ledger.accepted(run))
-        data, sha256 = spec_bytes(spec)
-        if sha256 == attempt.spec_sha256:
-            self._store.put_bytes(spec_uri(attempt.folder), data)
-        elif not self._has_spec(attempt):
-            # a check was accepted since, or another version launched it: nobody can write its spec any more
-            sentence = f"The controller ended before it had written the spec of attempt {attempt.attempt}."
-            outcome = Outcome(failure_class=FailureClass.DISRUPTED, sentence=sentence)
-            done = self._ledger.retry(run.run_id, attempt.attempt, outcome, not_before_s=0.0, epoch=epoch)
-            self._tell(done, "retried", tally, f"Attempt {attempt.attempt} is given up: {sentence}")
-            return
-        self._create(run, attempt, epoch, tally)
-
-    def _has_spec(self, attempt: AttemptRecord) -> bool:
-        try:
-            data = self._store.get_bytes(spec_uri(attempt.folder), max_bytes=_SPEC_MAX_BYTES)
-        except ObjectMissingError:
-            return False
-        return hashlib.sha256(data).hexdigest() == attempt.spec_sha256
-
-    def _create(self, run: RunRecord, attempt: AttemptRecord, epoch: int, tally: Tally) -> None:
-        request = JobRequest(
-            name=attempt.job_name,
-            run_id=run.run_id,
-            attempt=attempt.attempt,
-            kind=run.kind,
-            spec_uri=spec_uri(attempt.folder),
-            spec_sha256=attempt.spec_sha256,
-            limits=attempt.limits,
-            pipeline=run.pipeline,
-            task=run.task,
-            profile=run.profile,
-            disruptions=run.failures.get(FailureClass.DISRUPTED.value, 0),
-        )
-        try:
-            uid = self._launcher.create(request)
-        except ConfigError as error:
-            outcome = Outcome(failure_class=FailureClass.CONFIG, sentence=error.sentence)
-            done = self._ledger.fail(run.run_id, RunState.LAUNCHED, attempt.attempt, outcome, epoch=epoch)
-            self._tell(done, "failed", tally, f"Failed for good: {error.sentence}")
-        else:
-            self._ledger.confirm(run.run_id, attempt.attempt, job_uid=uid, epoch=epoch)
-
-    def _note_usage(self, action: Publish | Retry | Fail, scene: Scene, outcome: str, epoch: int) -> None:
-        """Record and count what an attempt took; whose it is in the end is decided afterwards."""
+    def _note_usage(self, action: Advance | Publish | Retry | Fail, scene: Scene, epoch: int) -> None:
+        """Record and count what the Job of a stage took; whose it is in the end is decided afterwards."""
         view = scene.view(action.run_id)
-        gpu_s = 0.0
-        if view.job is not None and view.attempt is not None:
-            gpu_s = (view.job.on_node_s or 0.0) * view.attempt.limits.gpu
-            if view.job.node or gpu_s:
-                self._ledger.note_usage(action.run_id, action.attempt, node=view.job.node, gpu_s=gpu_s, epoch=epoch)
-        show_end(view.run, view.attempt, outcome, gpu_s, scene.now)
+        if view.job is None or view.attempt is None:
+            return
+        gpu_s = (view.job.on_node_s or 0.0) * view.attempt.limits.gpu
+        if view.job.node or gpu_s:
+            self._ledger.note_usage(
+                action.run_id,
+                action.attempt,
+                node=view.job.node,
+                gpu_s=gpu_s,
+                epoch=epoch,
+                stage=view.attempt.stage,
+            )
+        show_usage(view.run, gpu_s)
+
+    def _note_end(self, action: Publish | Retry | Fail, scene: Scene, outcome: str, epoch: int) -> None:
+        """Record what the last Job of an attempt took, and count the attempt."""
+        self._note_usage(action, scene, epoch)
+        view = scene.view(action.run_id)
+        show_end(view.run, view.attempt, outcome, scene.now)
 
     def _capture_log(self, action: Retry | Fail, scene: Scene) -> None:
         """Keep what the worker wrote last, where it left no last word itself; the failure stands without it."""
         view = scene.view(action.run_id)
         if view.job is None or view.attempt is None or not view.job.nonces or "code" in action.outcome.evidence:
             return
-        text = self._launcher.read_log(view.job.name)
+        nonce = view.job.spoke or view.job.nonces[-1]
+        text = self._launcher.read_log(view.job.name, nonce)
         if not text:
             return
         try:
-            uri = f"{view.attempt.folder}/{view.job.nonces[-1]}/{_CAPTURED}"
+            uri = f"{view.attempt.folder}/{nonce}/{_CAPTURED}"
             self._store.put_bytes(uri, text.encode("utf-8", "replace"))
         except (StorageError, ConfigError) as error:
             _log.warning("The log of %s can't be kept: %s", view.job.name, error.sentence)
@@ -263,13 +209,6 @@ class Actor:
                 self._store.discard_unfinished(f"{attempt.folder}/{nonce}")
             except (StorageError, ConfigError) as error:
                 _log.warning("What uploads of %s have left can't be discarded: %s", job_name, error.sentence)
-
-    def _tell(self, done: bool, what: str, tally: Tally, sentence: str) -> None:
-        if done:
-            tally.counts[what] += 1
-            _log.info("%s", sentence)
-        else:
-            _log.info("Somebody was quicker; not done: %s", sentence)
 
     def _tell_job(self, done: bool, what: str, outcome: Outcome, view: RunView) -> None:
         if done and view.job is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmdj_cloud.contracts import Outcome, RunState
+from fmdj_cloud.contracts import Outcome, RunState, Stage
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,23 @@ class Launch:
 
     run_id: str
     attempt: int
+    pods: int = 1
+    """At a time at most, in its first stage."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """End a stage of a launched attempt whose commit is there, and begin the next one."""
+
+    run_id: str
+    attempt: int
+    stage: Stage
+    """That ends."""
+    following: Stage
+    shards: int
+    """Pods that the next stage takes in all."""
+    pods: int = 1
+    """and at a time at most."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,8 @@ class Confirm:
     run_id: str
     attempt: int
     uid: str
+    stage: Stage = Stage.ALL
+    """That the Job is of."""
 
 
 @dataclass(frozen=True)
@@ -126,4 +145,19 @@ class Forget:
     job_name: str
 
 
-Action = Launch | Create | Confirm | Note | Publish | Retry | Fail | Hold | Unhold | Cancel | Supersede | Stop | Forget
+Action = (
+    Launch
+    | Advance
+    | Create
+    | Confirm
+    | Note
+    | Publish
+    | Retry
+    | Fail
+    | Hold
+    | Unhold
+    | Cancel
+    | Supersede
+    | Stop
+    | Forget
+)

@@ -4,8 +4,10 @@ The rules that keep a run from being lost, doubled or stranded:
 
 - a run's state changes only on a fact: its Job is over or confirmed absent, or a valid manifest is there;
 - a valid manifest of the current attempt means published, whatever the Job says;
-- a Job that isn't the current attempt's is stopped if it runs and forgotten once it is over: both in every pass, so
-  that what one pass missed the next one does;
+- a Job that isn't the current attempt's, or is of a stage that it has left behind, is stopped if it runs and forgotten
+  once it is over: both in every pass, so that what one pass missed the next one does;
+- a stage of an attempt is over when its commit is there, whatever its Job says: the next one's Job is made; without
+  it, a stage ends as its attempt does;
 - a launched run without a recorded UID may have no Job yet: it is created (again) under the same name;
 - a Job that will never succeed (its image isn't there, no node can take it) is stopped and confirmed to be over
   before its run ends: it could still start;
@@ -18,7 +20,6 @@ Every state change is conditional on the state seen here, so actions decided fro
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,17 +31,19 @@ from fmdj_cloud.contracts import (
     Outcome,
     RunRecord,
     RunState,
+    Stage,
     Wanted,
 )
+from fmdj_cloud.contracts.shards import BASIS_NAME, next_stage
 from fmdj_cloud.control.actions import (
     Action,
+    Advance,
     Cancel,
     Confirm,
     Create,
     Fail,
     Forget,
     Hold,
-    Launch,
     Note,
     Publish,
     Retry,
@@ -51,12 +54,19 @@ from fmdj_cloud.control.actions import (
 from fmdj_cloud.control.diagnose import vanished
 from fmdj_cloud.control.profiles import Machine, Profiles
 from fmdj_cloud.control.retry import Again, next_step
+from fmdj_cloud.control.slots import Slots
 from fmdj_cloud.names import ATTEMPT_MAX
 from fmdj_cloud.pipeline.ledger_rows import fit
 from fmdj_cloud.pipeline.silence import populates, shows_itself, silenced
 from fmdj_cloud.settings import ControllerSettings
 
 _NOTE_EVERY = dt.timedelta(minutes=1)
+_MISSING = {
+    Stage.ALL: "no valid manifest",
+    Stage.BASIS: f"no valid {BASIS_NAME}",
+    Stage.PROJECT: "not all of its shards",
+    Stage.MERGE: "no valid manifest",
+}
 _RESTING = frozenset({RunState.PUBLISHED, RunState.FAILED, RunState.HELD, RunState.CANCELLED})
 
 
@@ -80,7 +90,10 @@ class RunView:
     changed : int
         How often the binding was planned anew because inputs had changed.
     unsure : bool
-        Whether the Job may be there although `job` is None.
+        Whether the Job may be there although `job` is None, or the run's task can't be read: nothing is decided now.
+    next_shards : int or None
+        If the commit of the stage that the attempt has come to is there, and that isn't the manifest: the pods that
+        the next stage takes. Looked for as the manifest is.
     """
 
     run: RunRecord
@@ -91,10 +104,11 @@ class RunView:
     obsolete: str = ""
     changed: int = 0
     unsure: bool = False
+    next_shards: int | None = None
 
 
 def needs_manifest(view: RunView) -> bool:
-    """Tell whether the decision needs a look for the manifest: the Job of a launched run isn't running."""
+    """Tell whether the decision needs a look for what was committed: the Job of a launched run isn't running."""
     running = view.job is not None and view.job.phase is JobPhase.RUNNING
     return view.run.state is RunState.LAUNCHED and not running
 
@@ -106,6 +120,7 @@ def decide(
     settings: ControllerSettings,
     now: dt.datetime,
     profiles: Profiles | None = None,
+    served: Mapping[str, int] | None = None,
 ) -> tuple[Action, ...]:
     """Return what to do, most urgent first.
 
@@ -121,60 +136,35 @@ def decide(
     now : datetime
         The database's clock.
     profiles : Profiles, optional
-        How many attempts may exist at a time and what they may get; by default `settings` say.
+        How many pods may exist at a time and what they may get; by default `settings` say.
+    served : mapping of str to int, optional
+        Pipeline -> the higher, the later one of its runs was launched last.
     """
     profiles = profiles or Machine(settings)
-    actions = [*_strays(jobs, known)]
+    slots = Slots(views, jobs, known, profiles, served, reuse=settings.reuse)
+    actions = [*_strays(views, jobs, known)]
     for view in views:
         action = _decide_run(view, settings, profiles, now)
         if action is not None:
-            actions.append(action)
-    return (*actions, *_launches(views, jobs, known, profiles, now))
+            actions.append(slots.advance(action, view) if isinstance(action, Advance) else action)
+    return (*actions, *slots.launches(views, now))
 
 
-def _strays(jobs: Sequence[JobObservation], known: Mapping[str, RunRecord]) -> Iterator[Action]:
+def _strays(
+    views: Sequence[RunView], jobs: Sequence[JobObservation], known: Mapping[str, RunRecord]
+) -> Iterator[Action]:
+    order = list(Stage)
+    stages = {view.run.run_id: view.attempt.stage for view in views if view.attempt is not None}
     for job in jobs:
         run = known.get(job.run_id)
-        if run is None or (run.state is RunState.LAUNCHED and run.attempt == job.attempt):
+        if run is None:
+            continue
+        stage = stages.get(job.run_id, job.stage)
+        # one of a stage to come was made for this attempt before the ledger was set back: it is adopted then
+        left_behind = order.index(job.stage) < order.index(stage) or (stage is Stage.ALL and job.stage is not stage)
+        if run.state is RunState.LAUNCHED and run.attempt == job.attempt and not left_behind:
             continue
         yield Stop(job.name) if job.phase is JobPhase.RUNNING else Forget(job.name)
-
-
-def _launches(
-    views: Sequence[RunView],
-    jobs: Sequence[JobObservation],
-    known: Mapping[str, RunRecord],
-    profiles: Profiles,
-    now: dt.datetime,
-) -> Iterator[Launch]:
-    active = {
-        job.name: profiles.of(known[job.run_id]) if job.run_id in known else ""
-        for job in jobs
-        if job.phase is JobPhase.RUNNING
-    }
-    active |= {
-        view.attempt.job_name if view.attempt is not None else view.run.run_id: profiles.of(view.run)
-        for view in views
-        if view.run.state is RunState.LAUNCHED
-        and (view.job is None or view.job.phase is JobPhase.RUNNING)
-        and not populates(view.run, view.attempt)
-    }
-    ready = [
-        view.run
-        for view in views
-        if view.run.state is RunState.READY
-        and view.run.wanted is Wanted.RUN
-        and not view.obsolete
-        and view.run.attempt <= ATTEMPT_MAX
-        and (view.run.not_before is None or view.run.not_before <= now)
-    ]
-    ready.sort(key=lambda run: (run.priority, run.created, run.run_id))
-    taken = Counter(active.values())
-    for run in ready:
-        profile = profiles.of(run)
-        if taken[profile] < profiles.max_active(profile):
-            taken[profile] += 1
-            yield Launch(run.run_id, run.attempt)
 
 
 def _decide_run(view: RunView, settings: ControllerSettings, profiles: Profiles, now: dt.datetime) -> Action | None:
@@ -234,11 +224,14 @@ def _decide_launched(
         return Fail(run.run_id, run.state, run.attempt, outcome)
     if view.manifest_sha256 is not None:
         return Publish(run.run_id, run.attempt, view.manifest_sha256)
+    following = next_stage(attempt.stage)
+    if view.next_shards is not None and following is not None:
+        return Advance(run.run_id, run.attempt, attempt.stage, following, view.next_shards)
     if job is not None and job.spec_sha256 != attempt.spec_sha256:
         return Create(run.run_id, run.attempt)
     if job is not None and job.phase is JobPhase.RUNNING:
         if attempt.job_uid != job.uid:
-            return Confirm(run.run_id, run.attempt, job.uid)
+            return Confirm(run.run_id, run.attempt, job.uid, job.stage)
         return Stop(job.name, job.give_up) if job.give_up is not None else _note(run, job, now)
     if not view.manifest_known:
         return None
@@ -246,7 +239,7 @@ def _decide_launched(
         return _settle(view, attempt, silenced(attempt), settings, profiles)
     if job is None and attempt.job_uid is None:
         return Create(run.run_id, run.attempt)
-    return _settle(view, attempt, _outcome(run, job), settings, profiles)
+    return _settle(view, attempt, _outcome(run, attempt.stage, job), settings, profiles)
 
 
 def _note(run: RunRecord, job: JobObservation, now: dt.datetime) -> Note | None:
@@ -257,15 +250,15 @@ def _note(run: RunRecord, job: JobObservation, now: dt.datetime) -> Note | None:
     return Note(run.run_id, run.attempt, sentence)
 
 
-def _outcome(run: RunRecord, job: JobObservation | None) -> Outcome:
-    """Return how an attempt without a manifest ended."""
+def _outcome(run: RunRecord, stage: Stage, job: JobObservation | None) -> Outcome:
+    """Return how an attempt whose stage has no commit ended."""
     if job is None:
         return vanished(f"Attempt {run.attempt} disappeared: its Job is gone and it published nothing.")
     if job.outcome is None or job.outcome.ok:
         evidence = job.outcome.evidence if job.outcome is not None else {}
         return Outcome(
             failure_class=FailureClass.CRASH,
-            sentence="The worker ended without an error but published no valid manifest: see its log.",
+            sentence=f"The worker ended without an error but published {_MISSING[stage]}: see its log.",
             evidence=evidence,
         )
     return job.outcome

@@ -6,6 +6,7 @@ The exit code decides; the worker's termination message gives the words. What is
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmdj_cloud.contracts import FailureClass, Outcome, TerminationMessage
@@ -111,6 +112,34 @@ def diagnose(end: ProcessEnd, message: TerminationMessage | None) -> Outcome:
         check=message.check if message is not None and agrees else "",
         evidence=evidence,
     )
+
+
+_WORST_FIRST = (
+    FailureClass.INPUT,
+    FailureClass.CONFIG,
+    FailureClass.CHANGED,
+    FailureClass.LOAD,
+    FailureClass.IMAGE,
+    FailureClass.UNSCHEDULABLE,
+    FailureClass.MEMORY,
+    FailureClass.DISK,
+    FailureClass.BUDGET,
+    FailureClass.GPU,
+    FailureClass.CRASH,
+    FailureClass.STORAGE,
+    FailureClass.VANISHED,
+    FailureClass.DISRUPTED,
+)
+
+
+def worst_of(failures: Sequence[FailureClass]) -> int | None:
+    """Return the place of the failure that says most of what has to happen next; None if there is none.
+
+    What another try can't change comes first, then what needs more of something, then what may be a fault, and last
+    what is nobody's: a pod that fails takes others with it, which were merely stopped.
+    """
+    ranks = [_WORST_FIRST.index(failure) for failure in failures]
+    return ranks.index(min(ranks)) if ranks else None
 
 
 def vanished(what: str) -> Outcome:

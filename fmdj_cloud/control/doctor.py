@@ -11,6 +11,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fmdj_cloud.control.doctor_courtesy import diagnose_courtesy
+from fmdj_cloud.control.doctor_database import diagnose_schemas, diagnose_writing
+from fmdj_cloud.control.doctor_models import diagnose_models
 from fmdj_cloud.control.finding import Finding, Verdict, judged
 from fmdj_cloud.control.kube.doctor import diagnose_kubernetes
 from fmdj_cloud.control.server import diagnose_grants, diagnose_server
@@ -37,7 +40,7 @@ def diagnose_installation(settings: Settings) -> Iterator[Finding]:
     ------
     Finding
         Settings, Python, the cluster (or worker packages and scratch here), database server, ledger, each pipeline's
-        schema, this user's rights, models and buckets, controller.
+        schemas and models, this user's rights, controller, buckets.
     """
     yield _settings(settings)
     yield _python()
@@ -52,6 +55,7 @@ def diagnose_installation(settings: Settings) -> Iterator[Finding]:
             found="The settings name no pipeline.",
             remedy="Add one under `pipelines:` in the file that FMDJ_CONFIG names.",
         )
+    store = open_store(settings.storage)
     database: Database | None = None
     try:
         database = Database(settings.database)
@@ -66,18 +70,12 @@ def diagnose_installation(settings: Settings) -> Iterator[Finding]:
     if database is not None:
         try:
             yield from diagnose_server(database)
-            yield from _in_database(settings, database)
+            yield from diagnose_writing(database)
+            yield from _in_database(settings, database, store)
         finally:
             database.close()
-    store = open_store(settings.storage)
     for pipeline in settings.pipelines:
         yield from _buckets(pipeline, store)
-        if pipeline.inference_schema is not None:
-            yield Finding(
-                check=f"models of {pipeline.name}",
-                verdict=Verdict.NOT_APPLICABLE,
-                found="Pose inference isn't computed by this version.",
-            )
 
 
 def _workers_here(settings: Settings) -> Iterator[Finding]:
@@ -134,7 +132,7 @@ def _facemap(settings: Settings) -> Finding:
     return Finding(check="facemap", verdict=Verdict.OK, found=f"Facemap {version}.")
 
 
-def _in_database(settings: Settings, database: Database) -> Iterator[Finding]:
+def _in_database(settings: Settings, database: Database, store: Store) -> Iterator[Finding]:
     ledger: Ledger | None = None
 
     def open_ledger() -> str:
@@ -151,15 +149,20 @@ def _in_database(settings: Settings, database: Database) -> Iterator[Finding]:
         def open_pipeline(pipeline: PipelineSettings = pipeline) -> str:
             lab = open_lab(database, ledger, pipeline)
             labs.append(lab)
-            pending = lab.tasks.count_pending()
+            pending = lab.count_pending()
             tasks = f"{pending} pending task{'' if pending == 1 else 's'}"
-            return f"{pipeline.behavior_schema} is a Facemap Element with {tasks}."
+            pose = f", and {pipeline.inference_schema} has its pose inference," if lab.inference is not None else ""
+            return f"{pipeline.behavior_schema} is a Facemap Element{pose} with {tasks}."
 
         yield _try(
             f"pipeline {pipeline.name}",
             open_pipeline,
-            "Correct `behavior_schema`, and give this user the rights that `fmdj grants` prints.",
+            "Correct behavior_schema and inference_schema, and give this user the rights that `fmdj grants` prints.",
         )
+    for lab in labs:
+        yield from diagnose_schemas(database, lab)
+        yield from diagnose_courtesy(database, lab, wanted=settings.controller.courtesy)
+        yield from diagnose_models(lab, store)
     if labs:
         yield diagnose_grants(database, labs)
     leader = ledger.leader()

@@ -143,9 +143,9 @@ def estimate_svd(
             height=max(view.height for view in views),
             width=max(view.width for view in views),
             seconds=_seconds(params, frames, pixels, binned, chunks, video_bytes),
-            memory_mib=_capped("memory", _round_up(_MARGIN * peak, 256), settings.memory_cap_mib, notes),
-            scratch_mib=_capped(
-                "scratch", _round_up(2.0 * video_bytes + 3 * outputs + 1e9, 1024), settings.scratch_cap_mib, notes
+            memory_mib=capped("memory", round_up(_MARGIN * peak, 256), settings.memory_cap_mib, notes),
+            scratch_mib=capped(
+                "scratch", round_up(2.0 * video_bytes + 3 * outputs + 1e9, 1024), settings.scratch_cap_mib, notes
             ),
             source=source,
         ),
@@ -182,11 +182,21 @@ def _seconds(params: SvdParams, frames: int, pixels: int, binned: int, chunks: i
     )
 
 
-def _round_up(size: float, step_mib: int) -> int:
+def round_up(size: float, step_mib: int) -> int:
+    """Return a size in bytes as MiB, in steps of so many."""
     return math.ceil(size / MIB / step_mib) * step_mib
 
 
-def _capped(what: str, wanted_mib: int, cap_mib: int, notes: list[str]) -> int:
+def capped(what: str, wanted_mib: int, cap_mib: int, notes: list[str]) -> int:
+    """Return a size within its cap, and note it where that may not do.
+
+    Parameters
+    ----------
+    what : {"memory", "scratch"}
+    wanted_mib, cap_mib : int
+    notes : list of str
+        What people are told; added to.
+    """
     if wanted_mib <= cap_mib:
         return wanted_mib
     notes.append(

@@ -8,16 +8,21 @@ from typing import Any
 from fmdj_cloud.contracts import (
     ACCEPTABLE_CHECKS,
     POPULATE,
+    REUSE,
     AttemptRecord,
     BindingRecord,
     BindingState,
     Frozen,
+    Kind,
     Progress,
     RunRecord,
     RunState,
     Wanted,
 )
 from fmdj_cloud.control.advice import ADVICE
+from fmdj_cloud.control.courtesy_words import ADVICE as ADVICE_ELSEWHERE
+from fmdj_cloud.control.courtesy_words import ELSEWHERE
+from fmdj_cloud.control.progress import progress_words
 from fmdj_cloud.names import display_key
 from fmdj_cloud.pipeline.silence import populates, process_of, shows_itself
 
@@ -26,6 +31,10 @@ class Observation(Frozen):
     """All that is known of one task."""
 
     pipeline: str
+    kind: Kind
+    """Of the task table."""
+    result_name: str
+    """Table whose row says that the task is done."""
     key: dict[str, Any]
     exists: bool
     has_result: bool
@@ -61,6 +70,8 @@ class Explanation(Frozen):
     """Why a task is where it is."""
 
     pipeline: str
+    kind: Kind
+    """Of the task table."""
     task: dict[str, Any]
     run_id: str | None
     state: str
@@ -90,6 +101,7 @@ def explain(observed: Observation) -> Explanation:
     state, why, advice = _verdict(observed)
     return Explanation(
         pipeline=observed.pipeline,
+        kind=observed.kind,
         task=observed.key,
         run_id=observed.run.run_id if observed.run else None,
         state=state,
@@ -119,11 +131,12 @@ def _verdict(o: Observation) -> tuple[str, str, str]:
         return "no task", "There is no such task in the task table.", "Check the key, or insert the task."
     if o.has_result:
         if o.run is not None and o.run.state is RunState.LOADED:
-            return "done", f"Its result was loaded on {o.run.updated:%Y-%m-%d %H:%M} UTC.", "Nothing: fetch it."
+            loaded = f"Its result was loaded on {o.run.updated:%Y-%m-%d %H:%M} UTC. {_reused(o)}".rstrip()
+            return "done", loaded, "Nothing: fetch it."
         return (
             "done",
             "Its result is in the database, but was not loaded by us; we leave it alone.",
-            "Delete the FacialSignal row if you want it computed again.",
+            f"Delete the {o.result_name} row if you want it computed again.",
         )
     if o.edited and o.run is not None and o.run.state is not RunState.LOADED:
         return "edited", "The task was edited since it was planned; it will be planned again.", _controller(o)
@@ -160,6 +173,8 @@ def _controller(o: Observation) -> str:
 def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
     if binding.state is BindingState.WAITING:
         look = f" The next look is at {binding.next_look:%H:%M} UTC." if binding.next_look else ""
+        if binding.sentence.startswith(ELSEWHERE):
+            return "waiting", f"{binding.sentence}{look}", ADVICE_ELSEWHERE
         why = f"It waits for an input since {binding.since:%Y-%m-%d %H:%M} UTC: {binding.sentence}{look}"
         return "waiting", why, "Upload what is missing, or correct the path."
     if binding.state is BindingState.REFUSED:
@@ -170,6 +185,12 @@ def _of_binding(o: Observation, binding: BindingRecord) -> tuple[str, str, str]:
     if binding.state is BindingState.CANCELLED:
         return "cancelled", binding.sentence or "Somebody cancelled it.", _ASK_AGAIN
     return "held", binding.sentence or "Somebody holds it.", "`fmdj release KEY` lets it go."
+
+
+def _reused(o: Observation) -> str:
+    """Return whose outputs these are, empty if they are its own."""
+    last = o.attempts[-1] if o.attempts else None
+    return last.sentence if last is not None and last.launcher == REUSE else ""
 
 
 def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
@@ -189,11 +210,12 @@ def _of_run(o: Observation, run: RunRecord) -> tuple[str, str, str]:
             return "launched", f"Attempt {run.attempt} has started and reported no progress yet.", _controller(o)
         return "launched", f"Attempt {run.attempt} is at {_progress(o.progress)}.", _controller(o)
     if run.state is RunState.PUBLISHED:
+        published = f"Attempt {run.attempt} has published its outputs; the loader writes them into the database."
         return (
             "published",
-            f"Attempt {run.attempt} has published its outputs; the loader writes them into the database.",
+            f"{published} {_reused(o)}".rstrip(),
             "Nothing, as long as a loader is running (`fmdj loader`)"
-            + (", or call FacialSignal.populate()." if o.attempts and o.attempts[-1].launcher == POPULATE else "."),
+            + (f", or call {o.result_name}.populate()." if o.attempts and o.attempts[-1].launcher == POPULATE else "."),
         )
     if run.state is RunState.FAILED:
         return "failed", run.sentence, _of_failure(o, run)
@@ -225,7 +247,7 @@ def _of_populate(o: Observation, run: RunRecord, attempt: AttemptRecord) -> tupl
 def _progress(p: Progress) -> str:
     eta = f", about {p.eta_s:.0f} s to go" if p.eta_s is not None else ""
     done = f"{p.frames_done} of {p.frames_total} frames" if p.frames_total else "no frames yet"
-    return f"{p.stage}: {done}, {p.frames_per_s:.0f} frames/s{eta}"
+    return f"{progress_words(p)}: {done}, {p.frames_per_s:.0f} frames/s{eta}"
 
 
 def _of_failure(o: Observation, run: RunRecord) -> str:

@@ -8,15 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fmdj_cloud.contracts import Frozen, Kind
+from fmdj_cloud.control.models import MODELS_FOLDER
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.dialect import Backend
+from fmdj_cloud.pipeline.element import Element
+from fmdj_cloud.pipeline.inference import Inference
+from fmdj_cloud.pipeline.job_tables import OLD_JOBS, new_jobs, results_of
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger_tables import TABLES, VERSION_TABLE, binding_table
 from fmdj_cloud.settings import PipelineSettings
 from fmdj_cloud.storage.uri import split
 
 _READ = ("SELECT",)
+_EVERYTHING = (*_READ, "INSERT", "UPDATE", "DELETE")
 _KEYS_SHOWN = "REFERENCES"
 """PostgreSQL shows a table's primary key, which DataJoint asks for, only to those who may do more than read it."""
 _LINEAGE = "~lineage"
@@ -32,13 +37,15 @@ class Program(enum.StrEnum):
     LOADER = "loader"
     WORKER = "worker"
     POPULATE = "populate"
-    """People whose own process computes and loads: ``FacemapProcessing.populate()``, ``FacialSignal.populate()``."""
+    """People whose own process computes and loads, by ``populate()`` of the Element's tables."""
     CLI = "cli"
     """People who look at tasks and say what they want of them."""
 
 
 _LOADING = (Program.LOADER, Program.POPULATE)
 """They insert results."""
+_RESERVING = (Program.CONTROLLER, Program.POPULATE)
+"""They reserve tasks in the lab's own job tables, where there are any."""
 
 
 class Grant(Frozen):
@@ -99,9 +106,10 @@ def database_grants(program: Program, database: Database, labs: Sequence[Lab]) -
     """
     if program is Program.WORKER:
         return ()
-    grants = tuple(_ledger_grants(program, database, labs)) + tuple(
-        grant for lab in labs for grant in _element_grants(program, database, lab)
-    )
+    ours = tuple(_ledger_grants(program, database, labs))
+    theirs = (grant for lab in labs for grant in _lab_grants(program, database, lab))
+    # Pipelines may share schemas, and so may the two schemas of one
+    grants = ours + tuple({(grant.schema_name, grant.table, grant.rights): grant for grant in theirs}.values())
     if database.backend == "mysql":
         return grants
     return tuple(grant.model_copy(update={"rights": (*grant.rights, _KEYS_SHOWN)}) for grant in grants)
@@ -127,8 +135,14 @@ def _ledger_grants(program: Program, database: Database, labs: Sequence[Lab]) ->
             yield Grant(schema_name=schema, table=str(signal.table_name), rights=rights)
 
 
-def _element_grants(program: Program, database: Database, lab: Lab) -> Iterator[Grant]:
-    element = lab.element
+def _lab_grants(program: Program, database: Database, lab: Lab) -> Iterator[Grant]:
+    yield from _element_grants(program, database, lab.element)
+    if lab.inference is not None:
+        yield from _inference_grants(program, database, lab.inference)
+    yield from job_table_grants(program, database, lab)
+
+
+def _element_grants(program: Program, database: Database, element: Element) -> Iterator[Grant]:
     read = (element.VideoRecording, element.VideoFile, element.RecordingInfo, element.FacemapTask)
     parts = (element.Region, element.MotionSVD, element.MovieSVD, element.Summary)
     results = (element.FacemapProcessing, element.FacialSignal, *parts)
@@ -144,17 +158,48 @@ def _element_grants(program: Program, database: Database, lab: Lab) -> Iterator[
         if table is element.FacemapTask and program is Program.CLI:
             rights += ("INSERT",)
         yield Grant(schema_name=element.schema, table=str(table.table_name), rights=rights)
-    found = database.tables(element.schema)
-    if _LINEAGE in found:
-        yield Grant(schema_name=element.schema, table=_LINEAGE, rights=_READ)
-    if program is not Program.POPULATE:
+    yield from _lineage(database, element.schema)
+    if program is Program.POPULATE:
+        for schema, name in _linked(database, element.VideoRecording):
+            yield Grant(schema_name=schema, table=name, rights=_READ)
+
+
+def _inference_grants(program: Program, database: Database, inference: Inference) -> Iterator[Grant]:
+    models = (inference.BodyPart, inference.FacemapModel, inference.ModelBodyPart, inference.ModelFile)
+    results = (inference.FacemapInference, inference.BodyPartPosition)
+    for table in (*models, inference.FacemapInferenceTask, *results):
+        rights = _READ + (("INSERT",) if table in results and program in _LOADING else ())
+        if table is inference.FacemapInferenceTask and program in _LOADING:
+            rights += (f"UPDATE ({inference.output_dir})",)
+        if table is inference.FacemapInferenceTask and program is Program.CLI:
+            rights += ("INSERT",)
+        yield Grant(schema_name=inference.schema, table=str(table.table_name), rights=rights)
+    yield from _lineage(database, inference.schema)
+
+
+def _lineage(database: Database, schema: str) -> Iterator[Grant]:
+    if _LINEAGE in database.tables(schema):
+        yield Grant(schema_name=schema, table=_LINEAGE, rights=_READ)
+
+
+def job_table_grants(program: Program, database: Database, lab: Lab) -> Iterator[Grant]:
+    """Return the rights on what ``populate(reserve_jobs=True)`` keeps in a lab's schemas, where somebody has used it.
+
+    Parameters
+    ----------
+    program : Program
+        People's own ``populate()`` is that of DataJoint 2 here.
+    database : Database
+    lab : Lab
+    """
+    if program not in _RESERVING:
         return
-    for table in (element.FacemapProcessing, element.FacialSignal):
-        jobs = f"~~{str(table.table_name).lstrip('_')}"
-        if jobs in found:  # what populate(reserve_jobs=True) keeps, where somebody has used it
-            yield Grant(schema_name=element.schema, table=jobs, rights=(*_READ, "INSERT", "UPDATE", "DELETE"))
-    for schema, name in _linked(database, element.VideoRecording):
-        yield Grant(schema_name=schema, table=name, rights=_READ)
+    for kind in lab.kinds:
+        for _, table in results_of(lab, kind):
+            found = database.tables(str(table.database))
+            for name in (OLD_JOBS, new_jobs(table)):
+                if name in found and (name != OLD_JOBS or program is Program.CONTROLLER):
+                    yield Grant(schema_name=str(table.database), table=name, rights=_EVERYTHING)
 
 
 def _linked(database: Database, table: Any) -> Iterator[tuple[str, str]]:
@@ -210,10 +255,10 @@ def bucket_policy(
         URI of the one attempt folder that a worker may write in, for a session of its own; else it may write
         in the attempt folders of all runs.
     """
-    videos = [root for p in pipelines for root in (*p.video_roots, *p.path_map.values())]
+    inputs = [root for p in pipelines for root in (*p.video_roots, *p.path_map.values(), *p.stores.values())]
     processed = [p.processed_root for p in pipelines]
-    reads_videos = program is not Program.LOADER
-    read = [*(videos if reads_videos else []), *processed]
+    reads_inputs = program is not Program.LOADER
+    read = [*(inputs if reads_inputs else []), *processed]
     statements = [_listing(read), _objects("Read", _READ_OBJECTS, [_below(root) for root in read])]
     if program is Program.CONTROLLER:
         # what uploads of killed workers have left is found, and aborted
@@ -222,6 +267,8 @@ def bucket_policy(
     elif program in (Program.WORKER, Program.POPULATE):  # populate() and its worker are one user
         every = [f"{root.rstrip('/')}/*/{kind}-*/a*" for root in processed for kind in Kind]
         folders = [attempt_folder] if attempt_folder and program is Program.WORKER else every
+        if program is Program.POPULATE:  # it plans, too
+            folders += [f"{p.processed_root.rstrip('/')}/{MODELS_FOLDER}" for p in pipelines if p.inference_schema]
         statements.append(_objects("Write", _WRITE_OBJECTS, [_below(folder) for folder in folders]))
     return {"Version": "2012-10-17", "Statement": [s for s in statements if s.get("Resource")]}
 

@@ -1,16 +1,19 @@
-"""Look at tasks without changing anything: select them, observe one, plan them on paper, find their logs."""
+"""Look at tasks without changing anything: observe one, plan them on paper, find their logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fmdj_cloud.contracts import Engine, Estimate, FailureClass, Frozen, Kind
+from fmdj_cloud.contracts import Estimate, FailureClass, Frozen, Kind, PipelineRecord
+from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import Observation
+from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.plan import plan_task
-from fmdj_cloud.control.status import read_progress
+from fmdj_cloud.control.progress import read_progress
+from fmdj_cloud.control.sharding import sharded
 from fmdj_cloud.errors import ConfigError, InputError, InputMissingError, StorageError, UsageError
-from fmdj_cloud.names import canonical_key, display_key, parse_key
+from fmdj_cloud.names import canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
@@ -44,65 +47,37 @@ class PlanReport(Frozen):
     lines: tuple[PlanLine, ...]
 
 
-def select_tasks(labs: Iterable[Lab], ledger: Ledger, restriction: dict[str, Any]) -> list[tuple[Lab, dict[str, Any]]]:
-    """Return the tasks that a KEY names.
-
-    Parameters
-    ----------
-    labs : iterable of Lab
-    ledger : Ledger
-    restriction : dict
-        Attributes, or ``{"run_id": ...}``.
-
-    Raises
-    ------
-    UsageError
-        If it names none.
-    """
-    labs = tuple(labs)
-    if "run_id" in restriction:
-        run = ledger.run(restriction["run_id"])
-        if run is None:
-            raise UsageError(f"There is no run {restriction['run_id']} in the ledger; `fmdj status` lists them.")
-        found = [(lab, parse_key(run.task)) for lab in labs if lab.name == run.pipeline]
-        if not found:
-            raise UsageError(f"Run {run.run_id} belongs to pipeline {run.pipeline!r}: choose that, or no pipeline.")
-        return found
-    found = [(lab, key) for lab in labs for key in lab.tasks.select(restriction)]
-    if not found:
-        raise UsageError(f"No task matches {display_key(restriction) or 'that'}; check the attribute names and values.")
-    return found
-
-
-def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], silent_s: float) -> Observation:
+def observe_task(choice: Choice, ledger: Ledger, store: Store, silent_s: float) -> Observation:
     """Return all that is known of one task.
 
     Parameters
     ----------
-    lab : Lab
+    choice : Choice
     ledger : Ledger
     store : Store
-    key : dict
     silent_s : float
         After how many seconds without a sign of life a ``populate()`` counts as gone.
     """
+    lab, tasks, key = choice.lab, choice.tasks, choice.key
     canonical = canonical_key(key)
-    digests = lab.tasks.param_digests([key])
-    binding = ledger.binding(lab.name, Kind.SVD, key)
+    digests = tasks.param_digests([key])
+    binding = ledger.binding(lab.name, tasks.kind, key)
     run = ledger.run(binding.run_id) if binding is not None and binding.run_id else None
     records = {record.name: record for record in ledger.pipelines()}
     leader = ledger.leader()
     now = ledger.database.now()
     return Observation(
         pipeline=lab.name,
+        kind=tasks.kind,
+        result_name=tasks.result_name,
         key=key,
         exists=canonical in digests,
-        has_result=canonical in lab.tasks.has_result([key]),
+        has_result=canonical in tasks.has_result([key]),
         edited=binding is not None and canonical in digests and digests[canonical] != binding.param_digest,
         brake=lab.name in records and records[lab.name].brake,
         seen=lab.name in records,
         leader=leader[0] if leader is not None and leader[2] > now else None,
-        unclaimed=lab.tasks.claimed_only and not ledger.overrides([lab.tasks.digest(key)]),
+        unclaimed=tasks.claimed_only and not ledger.overrides([tasks.digest(key)]),
         binding=binding,
         run=run,
         attempts=tuple(ledger.attempts(run.run_id)) if run is not None else (),
@@ -113,7 +88,14 @@ def observe_task(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], si
 
 
 def preview(
-    lab: Lab, ledger: Ledger, store: Store, settings: Settings, keys: list[dict[str, Any]] | None, limit: int
+    lab: Lab,
+    ledger: Ledger,
+    store: Store,
+    settings: Settings,
+    choices: Sequence[Choice] | None,
+    limit: int,
+    *,
+    kind: Kind | None = None,
 ) -> PlanReport:
     """Plan tasks on paper.
 
@@ -123,29 +105,35 @@ def preview(
     ledger : Ledger
     store : Store
     settings : Settings
-    keys : list of dict, optional
+    choices : sequence of Choice, optional
         The tasks; by default those that are pending, in the order they would be planned in.
     limit : int
         Tasks planned at most.
+    kind : Kind, optional
+        Of the task table that pending tasks are taken from and counted in; all by default.
     """
+    kinds = lab.kinds if kind is None else lab.kinds & {kind}
     record = next((record for record in ledger.pipelines() if record.name == lab.name), None)
-    chosen = lab.tasks.pending(limit) if keys is None else keys[:limit]
+    if choices is None:
+        choices = [Choice(lab, tasks, key) for tasks, key in lab.pending(limit, kinds)]
     return PlanReport(
-        pending=lab.tasks.count_pending(),
+        pending=sum(tasks.count_pending() for tasks in lab.tables if tasks.kind in kinds),
         brake=record is not None and record.brake,
-        lines=tuple(_preview_lines(lab, store, settings, chosen, record.engine if record else None)),
+        lines=tuple(_preview_lines(lab, store, settings, choices[:limit], record)),
     )
 
 
 def _preview_lines(
-    lab: Lab, store: Store, settings: Settings, keys: list[dict[str, Any]], engine: Engine | None
+    lab: Lab, store: Store, settings: Settings, choices: Sequence[Choice], record: PipelineRecord | None
 ) -> Iterator[PlanLine]:
-    for key in keys:
-        task = lab.tasks.get(key)
+    engine, basis = (None, None) if record is None else (record.engine, record.basis)
+    for choice in choices:
+        key, task = choice.key, choice.tasks.get(choice.key)
         if task is None:
             continue
         try:
-            planned = plan_task(task, lab.settings, store, settings, engine=engine)
+            models = models_of(lab, store, export=False)
+            planned = plan_task(task, lab.settings, store, settings, engine=engine, basis=basis, models=models)
         except (InputMissingError, StorageError) as error:
             yield PlanLine(pipeline=lab.name, task=key, run_id=None, estimate=None, sentence=error.sentence)
         except (InputError, ConfigError) as error:
@@ -164,11 +152,11 @@ def _preview_lines(
                 task=key,
                 run_id=planned.run_id,
                 estimate=planned.plan.estimate,
-                notes=planned.plan.notes,
+                notes=sharded(planned.plan, "", settings.controller).notes,
             )
 
 
-def read_logs(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], attempt: int | None) -> str:
+def read_logs(choice: Choice, ledger: Ledger, store: Store, attempt: int | None) -> str:
     """Return the log of a task's newest attempt, or of the one asked for.
 
     Raises
@@ -176,13 +164,15 @@ def read_logs(lab: Lab, ledger: Ledger, store: Store, key: dict[str, Any], attem
     UsageError
         If the task has no run, the run no such attempt, or the attempt no log yet.
     """
-    binding = ledger.binding(lab.name, Kind.SVD, key)
+    binding = ledger.binding(choice.lab.name, choice.tasks.kind, choice.key)
     if binding is None or binding.run_id is None:
-        raise UsageError(f"{display_key(key)} has no run yet; `fmdj explain` says why.")
+        raise UsageError(f"{display_key(choice.key)} has no run yet; `fmdj explain` says why.")
     attempts = {a.attempt: a for a in ledger.attempts(binding.run_id)}
     chosen = attempts.get(attempt if attempt is not None else max(attempts, default=0))
     if chosen is None:
         raise UsageError(f"Run {binding.run_id} has no attempt {attempt or ''}; it has {sorted(attempts) or 'none'}.")
+    if chosen.launcher == REUSE and chosen.sentence:
+        raise UsageError(f"Attempt {chosen.attempt} of {binding.run_id} computed nothing. {chosen.sentence}")
     logs = [info for info in store.list(f"{chosen.folder}/") if info.uri.endswith("/run.log")]
     if not logs:
         raise UsageError(f"Attempt {chosen.attempt} of {binding.run_id} has written no log yet.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from fmdj_cloud.control.act import Actor
 from fmdj_cloud.control.actions import Launch
-from fmdj_cloud.control.decide import decide
+from fmdj_cloud.control.courtesy import Courtesy
+from fmdj_cloud.control.decide import RunView, decide
 from fmdj_cloud.control.launchers.base import Launcher, LauncherLostError, LaunchError
 from fmdj_cloud.control.leader import Elector, Leader, new_holder
 from fmdj_cloud.control.measure import Measures
@@ -19,6 +21,7 @@ from fmdj_cloud.control.observe import Observer, RefusalRotation, count_under_wa
 from fmdj_cloud.control.planning import Planner
 from fmdj_cloud.control.profiles import profiles_of
 from fmdj_cloud.control.report import PassReport, Tally
+from fmdj_cloud.control.reuse import Reuser
 from fmdj_cloud.control.settle import Settlement
 from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, LostRaceError
 from fmdj_cloud.pipeline.database import Database
@@ -92,16 +95,20 @@ class Controller:
         self._beat = beat
         self._check = check
         self._measures = Measures(self._ledger, clock)
-        self._planner = Planner(settings, self._ledger, store, self._leader, clock)
+        self._courtesy = Courtesy(controller, self._ledger, clock)
+        self._planner = Planner(settings, self._ledger, store, self._leader, clock, self._courtesy)
+        self._reuser = Reuser(settings, self._ledger, store, self._leader, self._courtesy)
         self._observer = Observer(self._ledger, store, launcher)
         self._refusals = RefusalRotation(self._ledger)
         self._settlement = Settlement(self._ledger, self._leader, clock)
-        self._actor = Actor(settings, self._ledger, store, launcher, self._leader, self._profiles)
+        self._actor = Actor(settings, self._ledger, store, launcher, self._leader, self._profiles, self._courtesy)
         self._labs: dict[str, Lab] = {}
         self._closed: dict[str, ConfigError] = {}
         """Why pipelines can't be opened, by name."""
         self._told: tuple[str, ...] = ()
         """Errors of the last pass."""
+        self._served: dict[str, int] = {}
+        """Pipeline -> the higher, the later one of its runs was launched last."""
 
     def run_pass(self) -> PassReport:
         """Look at everything once and do what there is to do, if this controller leads.
@@ -129,8 +136,8 @@ class Controller:
             self._open_labs(tally)
             if self._keeper is not None:
                 self._keeper.reconcile(self._labs, self._leader.check(), tally)
-            for lab in self._labs.values():
-                self._guarded(lab, tally)
+            self._courtesy.open(self._labs)
+            self._plan(tally)
             self._advance(tally)
             report = tally.report(leading=True)
             self._settlement.note(report)
@@ -233,16 +240,26 @@ class Controller:
                 self._closed[pipeline.name] = error
                 tally.trouble(f"Pipeline {pipeline.name} can't be opened: {error.sentence}")
 
-    def _guarded(self, lab: Lab, tally: Tally) -> None:
-        """Plan a pipeline's tasks; a schema that somebody has just broken doesn't stop the other pipelines."""
-        try:
-            epoch = self._leader.check()
-            self._refusals.forget_edited(lab, self._settings.controller.recheck_per_pass, epoch)
-            self._planner.plan_pending(lab, tally)
-        except (ConfigError, DatabaseError) as error:
-            if isinstance(error, DatabaseError):
-                self._database.ensure_connected()
-            tally.trouble(f"Pipeline {lab.name}: {error.sentence}")
+    def _plan(self, tally: Tally) -> None:
+        """Plan tasks; a schema that somebody has just broken doesn't stop the other pipelines."""
+
+        def guarded(lab: Lab, do: Callable[[], object]) -> bool:
+            try:
+                do()
+            except (ConfigError, DatabaseError) as error:
+                if isinstance(error, DatabaseError):
+                    self._database.ensure_connected()
+                tally.trouble(f"Pipeline {lab.name}: {error.sentence}")
+                return False
+            return True
+
+        recheck = self._settings.controller.recheck_per_pass
+        whole = [
+            lab
+            for lab in self._labs.values()
+            if guarded(lab, partial(self._refusals.forget_edited, lab, recheck, self._leader.check()))
+        ]
+        self._planner.plan_pending(whole, guarded, tally)
 
     def _advance(self, tally: Tally) -> None:
         controller = self._settings.controller
@@ -254,15 +271,23 @@ class Controller:
             tally.trouble(error.sentence)
             return
         tally.under_way = count_under_way(scene.views, scene.jobs, scene.now)
+
+        def compared(run_ids: Iterable[str]) -> tuple[RunView, ...]:
+            return self._observer.with_obsolete(scene.views, run_ids, self._labs, tally)
+
+        scene = replace(scene, views=self._reuser.publish_equal(scene.views, compared, scene.now, tally))
         checked: set[str] = set()
         while True:
-            actions = decide(scene.views, scene.jobs, scene.known, controller, scene.now, self._profiles)
+            actions = decide(scene.views, scene.jobs, scene.known, controller, scene.now, self._profiles, self._served)
             unchecked = {action.run_id for action in actions if isinstance(action, Launch)} - checked
             if not unchecked:
                 break
             # a task is compared right before its launch; one that was edited leaves its place to the next
-            views = self._observer.with_obsolete(scene.views, unchecked, self._labs)
-            scene = replace(scene, views=views)
+            scene = replace(scene, views=compared(unchecked))
             checked |= unchecked
         for action in actions:
+            if isinstance(action, Launch):
+                pipeline = scene.view(action.run_id).run.pipeline
+                self._served[pipeline] = max(self._served.values(), default=0) + 1
             self._actor.act(action, scene, tally)
+        self._courtesy.keep(scene.views)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from fmdj_cloud import telemetry
 from fmdj_cloud.contracts import AttemptRecord, RunRecord
 from fmdj_cloud.control.report import PassReport
+from fmdj_cloud.errors import DatabaseError
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 
@@ -58,11 +59,14 @@ class Measures:
         brakes = {record.name: record.brake for record in self._ledger.pipelines()}
         for name, lab in labs.items():
             telemetry.QUEUE_AGE.labels(name).set(waits.get(name, 0.0))
-            telemetry.TASKS_PENDING.labels(name).set(lab.tasks.count_pending())
+            try:
+                telemetry.TASKS_PENDING.labels(name).set(lab.count_pending())
+            except DatabaseError:  # the pass has told of tables that can't be read
+                self._ledger.database.ensure_connected()
             telemetry.BRAKED.labels(name).set(brakes.get(name, False))
 
 
-def show_end(run: RunRecord, attempt: AttemptRecord | None, outcome: str, gpu_s: float, now: dt.datetime) -> None:
+def show_end(run: RunRecord, attempt: AttemptRecord | None, outcome: str, now: dt.datetime) -> None:
     """Count an attempt that has ended.
 
     Parameters
@@ -72,13 +76,22 @@ def show_end(run: RunRecord, attempt: AttemptRecord | None, outcome: str, gpu_s:
         None if it was never launched.
     outcome : str
         A failure class, or ``published``.
-    gpu_s : float
-        GPUs x seconds that it held them.
     now : datetime
         The database's clock.
     """
     telemetry.OUTCOMES.labels(outcome, run.kind, run.pipeline).inc()
     if attempt is not None:
         telemetry.ATTEMPT_SECONDS.labels(run.kind).observe((now - attempt.started).total_seconds())
+
+
+def show_usage(run: RunRecord, gpu_s: float) -> None:
+    """Count what a Job that has ended took.
+
+    Parameters
+    ----------
+    run : RunRecord
+    gpu_s : float
+        GPUs x seconds that it held them.
+    """
     if gpu_s:
         telemetry.GPU_SECONDS.labels(run.kind, run.pipeline).inc(gpu_s)

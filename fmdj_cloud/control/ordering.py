@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fmdj_cloud.contracts import ACCEPTABLE_CHECKS, BindingState, Frozen, Kind, RunState, TaskRecord, Wanted
+from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.orders import Look, Move, Order, decide_order
 from fmdj_cloud.errors import LostRaceError, UsageError
 from fmdj_cloud.names import canonical_key, display_key, parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.tasks import Tasks
 
 _TRIES = 5
 _ALL = 1_000_000
@@ -36,6 +38,8 @@ class OrderResult(Frozen):
     """What an order came to for one task."""
 
     pipeline: str
+    kind: Kind
+    """Of the task table."""
     task: dict[str, Any]
     run_id: str | None
     end: OrderEnd
@@ -84,19 +88,16 @@ class Ordering:
         self._ledger = ledger
         self._by = by
 
-    def obey(self, order: Order, lab: Lab, key: dict[str, Any]) -> OrderResult:
+    def obey(self, order: Order, choice: Choice) -> OrderResult:
         """Carry out an order for one task; what changes meanwhile is looked at again."""
-        return self._again_and_again(lab, key, lambda task, look: self._try(order, lab, task, look))
+        return self._again_and_again(choice, lambda task, look: self._try(order, task, look))
 
-    def retry(
-        self, lab: Lab, key: dict[str, Any], *, recompute: bool = False, accept: Sequence[str] = ()
-    ) -> OrderResult:
+    def retry(self, choice: Choice, *, recompute: bool = False, accept: Sequence[str] = ()) -> OrderResult:
         """Have a task tried again.
 
         Parameters
         ----------
-        lab : Lab
-        key : dict
+        choice : Choice
         recompute : bool
             Compute anew even if there are outputs that verify.
         accept : sequence of str
@@ -117,14 +118,14 @@ class Ordering:
             if task is not None and recompute and _can_be_recomputed(look):
                 self._ledger.ask_recompute(task.task_digest, self._by)
                 extras.append("It is computed anew, whatever outputs there are.")
-            ended = self._try(Order.RETRY, lab, task, look)
+            ended = self._try(Order.RETRY, task, look)
             if ended is None or not extras:
                 return ended
             return OrderEnd.DONE, " ".join([ended[1], *extras])
 
-        return self._again_and_again(lab, key, attempt)
+        return self._again_and_again(choice, attempt)
 
-    def prioritise(self, lab: Lab, key: dict[str, Any], priority: int) -> OrderResult:
+    def prioritise(self, choice: Choice, priority: int) -> OrderResult:
         """Set the priority of a task and of its run; lower is more urgent."""
 
         def attempt(task: TaskRecord | None, look: Look) -> tuple[OrderEnd, str] | None:
@@ -135,17 +136,14 @@ class Ordering:
             self._ledger.set_task_priority(task, priority)
             return OrderEnd.DONE, f"Its priority is {priority} (lower is more urgent)."
 
-        return self._again_and_again(lab, key, attempt)
+        return self._again_and_again(choice, attempt)
 
     def _again_and_again(
-        self,
-        lab: Lab,
-        key: dict[str, Any],
-        attempt: Callable[[TaskRecord | None, Look], tuple[OrderEnd, str] | None],
+        self, choice: Choice, attempt: Callable[[TaskRecord | None, Look], tuple[OrderEnd, str] | None]
     ) -> OrderResult:
         run_id: str | None = None
         for _ in range(_TRIES):
-            task, look = self._look(lab, key)
+            task, look = self._look(choice)
             run_id = look.run.run_id if look.run is not None else None
             ended = attempt(task, look)
             if ended is not None:
@@ -154,17 +152,25 @@ class Ordering:
         else:
             end, sentence = OrderEnd.LOST, "It changed again and again meanwhile; nothing was done. Try again."
         if end is OrderEnd.DONE:
-            _log.info("%s by %s: %s", display_key(key), self._by, sentence)
-        return OrderResult(pipeline=lab.name, task=key, run_id=run_id, end=end, sentence=sentence)
+            _log.info("%s by %s: %s", display_key(choice.key), self._by, sentence)
+        return OrderResult(
+            pipeline=choice.lab.name,
+            kind=choice.tasks.kind,
+            task=choice.key,
+            run_id=run_id,
+            end=end,
+            sentence=sentence,
+        )
 
-    def _look(self, lab: Lab, key: dict[str, Any]) -> tuple[TaskRecord | None, Look]:
-        task = lab.tasks.get(key)
-        binding = self._ledger.binding(lab.name, Kind.SVD, key)
+    def _look(self, choice: Choice) -> tuple[TaskRecord | None, Look]:
+        tasks, key = choice.tasks, choice.key
+        task = tasks.get(key)
+        binding = self._ledger.binding(choice.lab.name, tasks.kind, key)
         run = self._ledger.run(binding.run_id) if binding is not None and binding.run_id else None
-        has_result = canonical_key(key) in lab.tasks.has_result([key])
-        return task, Look(exists=task is not None, has_result=has_result, binding=binding, run=run)
+        has_result = canonical_key(key) in tasks.has_result([key])
+        return task, Look(task is not None, has_result, binding, run, tasks.result_name)
 
-    def _try(self, order: Order, lab: Lab, task: TaskRecord | None, look: Look) -> tuple[OrderEnd, str] | None:
+    def _try(self, order: Order, task: TaskRecord | None, look: Look) -> tuple[OrderEnd, str] | None:
         """Do what is to be done; None if the task has changed since it was looked at."""
         decision = decide_order(order, look)
         if decision.move is Move.NOTHING:
@@ -197,8 +203,8 @@ def _can_be_recomputed(look: Look) -> bool:
     return look.under_way is None or look.under_way.state in (RunState.FAILED, RunState.CANCELLED)
 
 
-def all_tasks(lab: Lab, ledger: Ledger, order: Order | None) -> list[dict[str, Any]]:
-    """Return the keys of all tasks that an order can mean anything for.
+def all_tasks(lab: Lab, ledger: Ledger, order: Order | None, kind: Kind | None = None) -> list[Choice]:
+    """Return all tasks that an order can mean anything for.
 
     Parameters
     ----------
@@ -206,20 +212,27 @@ def all_tasks(lab: Lab, ledger: Ledger, order: Order | None) -> list[dict[str, A
     ledger : Ledger
     order : Order or None
         None: everything that isn't done, for priorities.
+    kind : Kind, optional
+        Of the task table; all by default.
     """
-    return list({canonical_key(key): key for key in _candidates(lab, ledger, order)}.values())
+    return [
+        Choice(lab, tasks, key)
+        for tasks in lab.tables
+        if kind in (None, tasks.kind)
+        for key in {canonical_key(key): key for key in _candidates(lab, tasks, ledger, order)}.values()
+    ]
 
 
-def _candidates(lab: Lab, ledger: Ledger, order: Order | None) -> Iterator[dict[str, Any]]:
+def _candidates(lab: Lab, tasks: Tasks, ledger: Ledger, order: Order | None) -> Iterator[dict[str, Any]]:
     if order is Order.RETRY:
         states, bound = {RunState.FAILED}, {BindingState.REFUSED, BindingState.WAITING}
     elif order is Order.RELEASE:
         states, bound = {RunState.HELD, *_UNDER_WAY}, {BindingState.HELD}
     else:
         states, bound = {RunState.HELD, *_UNDER_WAY}, {BindingState.WAITING}
-        yield from lab.tasks.pending(_ALL)
+        yield from tasks.pending(_ALL)
     for run in ledger.runs(states=states, pipeline=lab.name):
-        if order is not Order.RELEASE or run.wanted is Wanted.HOLD:
+        if run.task_kind is tasks.kind and (order is not Order.RELEASE or run.wanted is Wanted.HOLD):
             yield parse_key(run.task)
-    for binding in ledger.bindings(lab.name, Kind.SVD, states=bound):
+    for binding in ledger.bindings(lab.name, tasks.kind, states=bound):
         yield binding.key

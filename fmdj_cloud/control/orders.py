@@ -47,12 +47,15 @@ class Look:
     binding : BindingRecord or None
     run : RunRecord or None
         The one that the binding names.
+    result_name : str
+        Table whose row says that the task is done.
     """
 
     exists: bool
     has_result: bool
     binding: BindingRecord | None
     run: RunRecord | None
+    result_name: str
 
     @property
     def under_way(self) -> RunRecord | None:
@@ -95,7 +98,7 @@ def _retry(look: Look) -> Decision:
     if run is not None:
         return _retry_run(run)
     if look.has_result:
-        return _nothing("It is done: delete its FacialSignal row to have it made again.")
+        return _nothing(f"It is done: delete its {look.result_name} row to have it made again.")
     if binding is None or binding.state is BindingState.PENDING:
         return _nothing("It is pending already: the controller plans it.")
     if binding.state is BindingState.HELD:

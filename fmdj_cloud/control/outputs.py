@@ -1,4 +1,4 @@
-"""Existing Facemap outputs, and which recordings they belong to."""
+"""Existing outputs of Facemap's SVD, and which recordings they belong to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from fmdj_cloud.contracts import Frozen, Kind
 from fmdj_cloud.control.places import OUTPUT_DIR_MAX
-from fmdj_cloud.control.plan_import import SUFFIX
 from fmdj_cloud.control.views import base_name
-from fmdj_cloud.names import display_key
-from fmdj_cloud.pipeline.lab import Lab
-from fmdj_cloud.pipeline.recordings import KnownRecording, TaskOutput, known_recordings
+from fmdj_cloud.names import POSE_SUFFIX, PROC_SUFFIX, display_key
+from fmdj_cloud.pipeline.inference import MODEL_ID
+from fmdj_cloud.pipeline.recordings import TASK_ID, KnownRecording, TaskOutput
 from fmdj_cloud.storage import Store
 from fmdj_cloud.storage import uri as uris
 
@@ -36,10 +35,13 @@ class OutputLine(Frozen):
     """One existing output."""
 
     pipeline: str
+    kind: Kind = Kind.SVD
+    """Of the task table."""
     uri: str
     end: OutputEnd
     recording: dict[str, Any] | None = None
     task_id: int | None = None
+    """The model's id for pose inference."""
     output_dir: str = ""
     """Relative to the processed root."""
     sentence: str = ""
@@ -49,33 +51,31 @@ class OutputLine(Frozen):
         """The task as people type it."""
         if self.recording is None or self.task_id is None:
             return ""
-        return display_key({**self.recording, "facemap_task_id": self.task_id})
+        name = MODEL_ID if self.kind is Kind.POSE else TASK_ID
+        return display_key({**self.recording, name: self.task_id})
 
 
-def find_outputs(lab: Lab, store: Store, prefix_uri: str) -> list[OutputLine]:
-    """Find what Facemap has written below a folder of the processed root, and whose it is.
+def output_paths(store: Store, root: str, prefix_uri: str) -> list[str]:
+    """Return what Facemap has written below a folder of the processed root, relative to that: not what our runs have.
 
     Parameters
     ----------
-    lab : Lab
     store : Store
+    root : str
+        URI of the processed root.
     prefix_uri : str
-        A folder in or at the processed root.
+        A folder in or at it.
     """
-    root = lab.settings.processed_root.rstrip("/")
-    paths = []
-    for info in store.list(f"{prefix_uri.rstrip('/')}/"):
-        path = uris.relative(info.uri, root)
-        if path is not None and path.endswith(SUFFIX) and not _OURS.search(path):
-            paths.append(path)
-    recordings = known_recordings(lab.element.database, lab.element)
-    return list(match_outputs(lab.name, root, sorted(paths), recordings))
+    paths = (uris.relative(info.uri, root) for info in store.list(f"{prefix_uri.rstrip('/')}/"))
+    return sorted(
+        path for path in paths if path and path.endswith((PROC_SUFFIX, POSE_SUFFIX)) and not _OURS.search(path)
+    )
 
 
 def match_outputs(
     pipeline: str, root: str, paths: Sequence[str], recordings: Iterable[KnownRecording]
 ) -> Iterator[OutputLine]:
-    """Say for every output which recording it belongs to: pure.
+    """Say for every ``_proc.npy`` which recording it belongs to: pure.
 
     An output is called after its recording's first video. Where several are called so, the folder decides: the
     video's, or ``facemap_<task id>`` below it.
@@ -86,7 +86,7 @@ def match_outputs(
     root : str
         The processed root.
     paths : sequence of str
-        Outputs, relative to it.
+        Of the outputs, relative to it.
     recordings : iterable of KnownRecording
     """
     by_stem: dict[str, list[KnownRecording]] = {}
@@ -96,11 +96,11 @@ def match_outputs(
     for path in paths:
         folder, _, name = path.rpartition("/")
         line = OutputLine(pipeline=pipeline, uri=f"{root}/{path}", output_dir=folder, end=OutputEnd.UNKNOWN)
-        named = by_stem.get(name.removesuffix(SUFFIX), [])
-        near = [recording for recording in named if _is_near(recording, folder)]
+        named = by_stem.get(name.removesuffix(PROC_SUFFIX), [])
+        near = [recording for recording in named if is_near(recording.first_path, folder, _bare(folder))]
         chosen = near or named
         if not chosen:
-            sentence = f"No recording's first video is called {name.removesuffix(SUFFIX)}."
+            sentence = f"No recording's first video is called {name.removesuffix(PROC_SUFFIX)}."
             yield line.model_copy(update={"sentence": sentence})
         elif len(chosen) > 1:
             words = "; ".join(display_key(recording.key) for recording in chosen)
@@ -135,9 +135,13 @@ def _is_of_task(task: TaskOutput, folder: str, rule: re.Match[str] | None) -> bo
     return rule is not None and int(rule["task"]) == task.task_id
 
 
-def _is_near(recording: KnownRecording, folder: str) -> bool:
-    """Whether an output's folder is its video's, or one that the Element's rule names."""
-    video_folder = recording.first_path.replace("\\", "/").rpartition("/")[0]
+def _bare(folder: str) -> str:
+    """Return the video's folder where an output's is one that the Element's rule names."""
     rule = _RULE.fullmatch(folder)
-    bare = rule["folder"] if rule is not None else folder
-    return any(video_folder == name or (name != "" and video_folder.endswith(f"/{name}")) for name in {bare, folder})
+    return rule["folder"] if rule is not None else folder
+
+
+def is_near(path: str, *folders: str) -> bool:
+    """Tell whether a video lies in one of some folders, whatever it is that they are relative to."""
+    there = path.replace("\\", "/").rpartition("/")[0]
+    return any(there == name or (name != "" and there.endswith(f"/{name}")) for name in folders)

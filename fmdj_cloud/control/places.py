@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fmdj_cloud import names
-from fmdj_cloud.contracts import RunPlan, VideoRef
+from fmdj_cloud.contracts import Kind, RunPlan, TaskRecord, VideoRef
+from fmdj_cloud.control.headers import VideoHeader, read_header
 from fmdj_cloud.control.views import Grouping, base_name
 from fmdj_cloud.errors import InputError
 from fmdj_cloud.settings import PipelineSettings
@@ -53,8 +54,10 @@ def find_video(path: str, pipeline: PipelineSettings, store: Store) -> ObjectInf
     return info
 
 
-def output_dir(task_id: int, first_video: str, pipeline: PipelineSettings) -> str:
-    """Return the Element's rule, ``<video dir>/facemap_<task id>``, relative to the root that holds the video.
+def output_dir(task: TaskRecord, first_video: str, pipeline: PipelineSettings) -> str:
+    """Return the Element's rule for a task's outputs, relative to the root that holds the video.
+
+    It is ``<video dir>/facemap_<task id>``, and ``<video dir>/facemap_recordingid<r>_model<m>`` for pose inference.
 
     Raises
     ------
@@ -65,8 +68,23 @@ def output_dir(task_id: int, first_video: str, pipeline: PipelineSettings) -> st
         path = uris.relative(first_video, root)
         if path is not None:
             folder = path.rpartition("/")[0]
-            return f"{folder}/facemap_{task_id}" if folder else f"facemap_{task_id}"
+            return f"{folder}/{_rule(task)}" if folder else _rule(task)
     raise InputError(f"{first_video!r} lies outside the pipeline's roots: add its folder to video_roots.", check="path")
+
+
+def _rule(task: TaskRecord) -> str:
+    if task.kind is Kind.POSE:
+        return f"facemap_recordingid{task.key['recording_id']}_model{task.task_id}"
+    return f"facemap_{task.task_id}"
+
+
+def header_of(video: VideoRef, store: Store) -> VideoHeader | None:
+    """Return what a video's container says of it, None where that can't be read."""
+
+    def read(offset: int, length: int) -> bytes:
+        return store.get_bytes(video.uri, max_bytes=length, if_match=video.etag, byte_range=(offset, offset + length))
+
+    return read_header(read, video.size)
 
 
 def run_folder(output_dir_uri: str, run_id: str, processed_root: str) -> str:

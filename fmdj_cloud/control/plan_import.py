@@ -1,20 +1,19 @@
-"""A task with ``task_mode='load'`` -> the existing Facemap output that is imported for it."""
+"""A task with ``task_mode='load'`` -> the existing Facemap outputs that are imported for it."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from fmdj_cloud import names
-from fmdj_cloud.contracts import Engine, Estimate, Kind, Limits, RunPlan, TaskRecord, VideoRef
-from fmdj_cloud.control.places import PlannedRun, file_ref, find_video, output_dir, run_folder, video_refs
-from fmdj_cloud.control.views import base_name, group_views
-from fmdj_cloud.errors import InputError, InputMissingError, ObjectMissingError
+from fmdj_cloud.contracts import Engine, Estimate, Kind, Limits, PoseParams, RunPlan, TaskRecord, VideoRef
+from fmdj_cloud.control.existing import VideoPlace, find_keypoints, find_proc
+from fmdj_cloud.control.params_pose import parse_pose
+from fmdj_cloud.control.places import PlannedRun, find_video, output_dir, run_folder, video_refs
+from fmdj_cloud.control.views import Grouping, group_views
+from fmdj_cloud.errors import InputMissingError
 from fmdj_cloud.settings import PipelineSettings, Settings
 from fmdj_cloud.storage import uri as uris
 from fmdj_cloud.storage.base import ObjectInfo, Store
 from fmdj_cloud.storage.roots import candidates
 
-SUFFIX = "_proc.npy"
 _MIB = 1 << 20
 _START_S = 10.0
 _BYTES_PER_S = 20e6
@@ -27,8 +26,9 @@ _MIN_BUDGET_S = 1800.0
 def plan_import(task: TaskRecord, pipeline: PipelineSettings, store: Store, settings: Settings) -> PlannedRun:
     """Plan a task whose outputs exist already.
 
-    They are looked for in the row's ``facemap_output_dir``, then where the Element's rule puts them. The
-    videos, where they are there, tell whether the output covers all their frames.
+    They are looked for in the folder that the row names, then where the Element's rule puts them; keypoints then
+    beside their video, where Facemap writes them. The videos, where they are there, tell whether the output covers
+    all their frames.
 
     Parameters
     ----------
@@ -45,74 +45,46 @@ def plan_import(task: TaskRecord, pipeline: PipelineSettings, store: Store, sett
     InputError
         If it can't be told which of several is meant (check ``output``), or the task's files can't be used.
     """
-    grouping, notes = group_views(task)
+    asked, grouping, notes = _asked(task)
     paths = dict(task.files)
-    first_path = paths[grouping[0][0]]
     infos: dict[int, ObjectInfo] = {}
     try:
         infos = {file_id: find_video(paths[file_id], pipeline, store) for row in grouping for file_id in row}
-        first_video = infos[grouping[0][0]].uri
     except InputMissingError as error:
-        first_video = candidates(first_path, video_roots=pipeline.video_roots, path_map=pipeline.path_map)[0]
         notes += (f"{error.sentence} The output is imported without a look at the videos.",)
-        infos = {}
-    rule = uris.join(pipeline.processed_root, output_dir(task.task_id, first_video, pipeline))
-    stem = PurePosixPath(base_name(first_path)).stem
-    found = find_output([*_given(task, pipeline), rule], stem, store)
+    places = [[_place(paths[file_id], infos.get(file_id), pipeline) for file_id in row] for row in grouping]
+    rule = uris.join(pipeline.processed_root, output_dir(task, places[0][0].uri, pipeline))
+    folders = [*_given(task, pipeline), rule]
+    if asked is None:
+        imports = find_proc(folders, places[0][0], store)
+    else:
+        imports = find_keypoints(folders, [row[asked.pose_view] for row in places], store)
     videos = video_refs(grouping, infos) if infos else ()
-    imports = (file_ref(found, base_name(found.uri)),)
-    content = names.content_digest(Kind.IMPORT, Engine.FACEMAP, videos, None, imports)
+    content = names.content_digest(Kind.IMPORT, Engine.FACEMAP, videos, asked, imports)
     run_id = names.run_id(Kind.IMPORT, task.task_digest, content)
-    estimate = _estimate(task, videos, found.size, settings)
+    estimate = _estimate(task, videos, sum(ref.size for ref in imports), settings)
     plan = RunPlan(
         videos=videos,
         imports=imports,
+        pose=asked,
         limits=_limits(estimate, settings),
         estimate=estimate,
-        notes=(f"Imports {found.uri}.", *notes),
+        notes=(*(f"Imports {ref.uri}." for ref in imports), *notes),
     )
     return PlannedRun(run_id, content, plan, run_folder(rule, run_id, pipeline.processed_root))
 
 
-def find_output(folders: list[str], stem: str, store: Store) -> ObjectInfo:
-    """Return the ``_proc.npy`` in the first folder that holds one.
+def _asked(task: TaskRecord) -> tuple[PoseParams | None, Grouping, tuple[str, ...]]:
+    """Return what is asked for of pose inference, the grouping of files, and what to say."""
+    if task.kind is Kind.POSE:
+        return parse_pose(task)
+    return (None, *group_views(task))
 
-    Parameters
-    ----------
-    folders : list of str
-        URIs, the first to look at first.
-    stem : str
-        Of the first video: Facemap names its file after it.
-    store : Store
 
-    Raises
-    ------
-    InputMissingError
-        If there is none; the sentence names all places.
-    InputError
-        If a folder holds several, and none is called after the video (check ``output``).
-    """
-    folders = list(dict.fromkeys(folders))
-    for folder in folders:
-        try:
-            return store.head(uris.join(folder, f"{stem}{SUFFIX}"))
-        except ObjectMissingError:
-            pass
-        lying = [info for info in store.list(folder) if _lies_in(info.uri, folder)]
-        if len(lying) == 1:
-            return store.head(lying[0].uri)  # a listing knows neither version nor checksum
-        if lying:
-            there = ", ".join(sorted(base_name(info.uri) for info in lying))
-            raise InputError(
-                f"{folder} holds several Facemap outputs ({there}) and none is called {stem}{SUFFIX}, after the first "
-                "video: leave the right one there, or name its folder in facemap_output_dir.",
-                check="output",
-            )
-    raise InputMissingError(
-        f"There is no Facemap output for the task: looked for {stem}{SUFFIX} in {', '.join(folders)}. Upload it there, "
-        "correct facemap_output_dir, or set task_mode='trigger' to have it computed.",
-        check="output",
-    )
+def _place(path: str, info: ObjectInfo | None, pipeline: PipelineSettings) -> VideoPlace:
+    if info is not None:
+        return VideoPlace(path, info.uri)
+    return VideoPlace(path, candidates(path, video_roots=pipeline.video_roots, path_map=pipeline.path_map)[0])
 
 
 def _given(task: TaskRecord, pipeline: PipelineSettings) -> list[str]:
@@ -121,11 +93,6 @@ def _given(task: TaskRecord, pipeline: PipelineSettings) -> list[str]:
     if not given:
         return []
     return candidates(given, video_roots=(pipeline.processed_root,), path_map=pipeline.path_map)
-
-
-def _lies_in(uri: str, folder: str) -> bool:
-    name = uris.relative(uri, folder)
-    return name is not None and "/" not in name and name.endswith(SUFFIX)
 
 
 def _estimate(

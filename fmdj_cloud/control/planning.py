@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from fmdj_cloud.contracts import BindingState, FailureClass, Outcome, PipelineRecord, TaskRecord
+from fmdj_cloud.contracts import BindingState, FailureClass, Kind, Outcome, PipelineRecord, RunPlan, TaskRecord
+from fmdj_cloud.control.courtesy import Courtesy, PutOff
 from fmdj_cloud.control.facemapruns.overrides import overridden
 from fmdj_cloud.control.leader import Leader
-from fmdj_cloud.control.places import PlannedRun
+from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.control.report import Tally
+from fmdj_cloud.control.sharding import sharded
 from fmdj_cloud.errors import (
     ConfigError,
     DatabaseError,
@@ -23,9 +27,11 @@ from fmdj_cloud.errors import (
     StorageError,
 )
 from fmdj_cloud.logs import log_context
-from fmdj_cloud.names import attempt_folder, display_key
+from fmdj_cloud.names import attempt_folder, canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.tasks import Tasks
+from fmdj_cloud.pipeline.turns import in_turn
 from fmdj_cloud.settings import ControllerSettings, Settings
 from fmdj_cloud.storage import Store
 from fmdj_cloud.storage.manifests import manifest_verifies
@@ -36,6 +42,30 @@ _log = logging.getLogger(__name__)
 def next_look_s(waited_s: float, settings: ControllerSettings) -> float:
     """Return after how many seconds to look for an input again: as long as it was waited for, within bounds."""
     return max(settings.inputs_look_s, min(settings.inputs_look_max_s, waited_s))
+
+
+Guard = Callable[[Lab, Callable[[], object]], bool]
+
+
+@dataclass(frozen=True)
+class Due:
+    """A task to plan.
+
+    Attributes
+    ----------
+    lab : Lab
+    tasks : Tasks
+    record : PipelineRecord
+    key : dict
+    elsewhere : PutOff or None
+        Why it is left to somebody else instead.
+    """
+
+    lab: Lab
+    tasks: Tasks
+    record: PipelineRecord
+    key: dict[str, Any]
+    elsewhere: PutOff | None
 
 
 class Planner:
@@ -49,30 +79,59 @@ class Planner:
     leader : Leader
     clock : callable
         Monotonic seconds: planning ends for this pass after a while, so that what runs is looked at.
+    courtesy : Courtesy
+        Knows which tasks somebody else has in hand.
     """
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, store: Store, leader: Leader, clock: Callable[[], float]
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        store: Store,
+        leader: Leader,
+        clock: Callable[[], float],
+        courtesy: Courtesy,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._store = store
         self._leader = leader
         self._clock = clock
+        self._courtesy = courtesy
 
-    def plan_pending(self, lab: Lab, tally: Tally) -> None:
-        """Plan a pipeline's pending tasks, as many as one pass takes."""
-        controller = self._settings.controller
+    def plan_pending(self, labs: Iterable[Lab], guarded: Guard, tally: Tally) -> None:
+        """Plan pending tasks of pipelines in turn, as many of each as one pass takes.
+
+        Parameters
+        ----------
+        labs : iterable of Lab
+        guarded : callable
+            Does something for a pipeline; False if that failed, and nothing more is done for it in this pass.
+        tally : Tally
+        """
+        due: list[Due] = []
+        for lab in labs:
+            guarded(lab, partial(self._add_due, lab, due))
+        give_up = self._clock() + self._settings.controller.lease_s
+        broken: set[str] = set()
+        for one in in_turn(due, lambda one: one.lab.name):
+            if self._clock() > give_up:
+                return
+            if one.lab.name not in broken and not guarded(one.lab, partial(self._plan, one, tally)):
+                broken.add(one.lab.name)
+
+    def _add_due(self, lab: Lab, due: list[Due]) -> None:
+        """Find the tasks of a pipeline to plan in this pass, the most urgent first."""
         self._leader.check()
         record = self._see(lab)
         if record.brake:
             return
-        give_up = self._clock() + controller.lease_s
-        for key in lab.tasks.pending(controller.plan_batch):
-            if self._clock() > give_up:
-                return
-            with log_context(task=display_key(key)):
-                self._plan(lab, record, key, tally)
+        pending = lab.pending(self._settings.controller.plan_batch)
+        elsewhere: dict[tuple[Kind, str], PutOff] = {}
+        for tasks in lab.tables:
+            keys = [key for table, key in pending if table is tasks]
+            elsewhere |= {(tasks.kind, key): why for key, why in self._courtesy.others(lab, tasks, keys).items()}
+        due += [Due(lab, tasks, record, key, elsewhere.get((tasks.kind, canonical_key(key)))) for tasks, key in pending]
 
     def _see(self, lab: Lab) -> PipelineRecord:
         """Return the pipeline's record; counting its tasks is only needed when it is first seen."""
@@ -81,9 +140,13 @@ class Planner:
             return known[lab.name]
         controller = self._settings.controller
         # what a FacemapRun selects was asked for: nothing is held that nobody meant to start
-        pending = 0 if controller.claimed_only else lab.tasks.count_pending()
+        pending = 0 if controller.claimed_only else lab.count_pending()
         record = self._ledger.see_pipeline(
-            lab.name, engine=controller.engine, pending=pending, limit=controller.first_start_limit
+            lab.name,
+            engine=controller.engine,
+            pending=pending,
+            limit=controller.first_start_limit,
+            basis=controller.basis,
         )
         if record.brake:
             _log.warning(
@@ -93,12 +156,21 @@ class Planner:
             )
         return record
 
-    def _plan(self, lab: Lab, record: PipelineRecord, key: dict[str, Any], tally: Tally) -> None:
+    def _plan(self, due: Due, tally: Tally) -> None:
+        with log_context(task=display_key(due.key)):
+            self._plan_one(due, tally)
+
+    def _plan_one(self, due: Due, tally: Tally) -> None:
         epoch = self._leader.check()
+        tasks, key = due.tasks, due.key
         try:
-            task = lab.tasks.get(key)
-            if task is not None:
-                self._plan_task(lab, record, task, epoch, tally)
+            task = tasks.get(key)
+            if task is not None and due.elsewhere is not None:
+                self._ledger.wait(task, due.elsewhere.sentence, due.elsewhere.look_s, epoch=epoch)
+                tally.counts["waiting"] += 1
+                _log.info("Waiting: %s", due.elsewhere.sentence)
+            elif task is not None:
+                self._plan_task(due.lab, due.record, task, epoch, tally)
         except (ConfigError, DatabaseError):  # of the whole pipeline
             raise
         except FmdjError as error:
@@ -109,13 +181,25 @@ class Planner:
             sentence = (
                 f"The task can't be read ({type(error).__name__}: {error}): correct its row and those of its recording."
             )
-            self._refuse(lab.tasks.stand_in(key, sentence), FailureClass.CRASH, sentence, "", epoch, tally)
+            self._refuse(tasks.stand_in(key, sentence), FailureClass.CRASH, sentence, "", epoch, tally)
 
     def _plan_task(self, lab: Lab, record: PipelineRecord, task: TaskRecord, epoch: int, tally: Tally) -> None:
         try:
-            planned = plan_task(task, lab.settings, self._store, self._settings, engine=record.engine)
+            models = models_of(lab, self._store, export=True)
+            planned = plan_task(
+                task,
+                lab.settings,
+                self._store,
+                self._settings,
+                engine=record.engine,
+                basis=record.basis,
+                models=models,
+            )
             asked = self._ledger.overrides([task.task_digest]).get(task.task_digest)
-            plan = planned.plan if asked is None else overridden(planned.plan, asked, self._settings.controller)
+            controller = self._settings.controller
+            plan = sharded(planned.plan, "", controller)
+            if asked is not None:
+                plan = overridden(plan, asked, controller)
             run = self._ledger.plan(
                 task,
                 planned.run_id,
@@ -145,15 +229,15 @@ class Planner:
             self._refuse(task, FailureClass.CRASH, sentence, "", epoch, tally)
         else:
             tally.counts["planned"] += 1
-            self._tell(run.run_id, planned)
+            self._tell(run.run_id, plan)
 
-    def _tell(self, run_id: str, planned: PlannedRun) -> None:
-        estimate = planned.plan.estimate
+    def _tell(self, run_id: str, plan: RunPlan) -> None:
+        estimate = plan.estimate
         _log.info(
             "Planned as %s: %d frames of %d x %d (%s), about %.0f s",
             *(run_id, estimate.frames, estimate.width, estimate.height, estimate.source, estimate.seconds),
         )
-        for note in planned.plan.notes:
+        for note in plan.notes:
             _log.info("Note: %s", note)
 
     def _await_input(self, task: TaskRecord, error: InputMissingError, epoch: int, tally: Tally) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from fmdj_cloud.contracts import RunRecord
+from fmdj_cloud.contracts import Kind, RunRecord
 from fmdj_cloud.settings import ControllerSettings, Settings
 
 
@@ -57,7 +57,11 @@ class Machine:
 
     def bounds(self, run: RunRecord) -> Bounds:
         """See :meth:`Profiles.bounds`."""
-        return Bounds(memory_max_mib=self._settings.memory_cap_mib, scratch_max_mib=self._settings.scratch_cap_mib)
+        return Bounds(
+            memory_max_mib=self._settings.memory_cap_mib,
+            scratch_max_mib=self._settings.scratch_cap_mib,
+            gpu=self._settings.pose_gpu if run.kind is Kind.POSE else 0,
+        )
 
 
 class KubernetesProfiles:
@@ -97,6 +101,13 @@ class KubernetesProfiles:
             scratch_max_mib=min(profile.scratch_max_mib, controller.scratch_cap_mib),
             gpu=profile.gpu,
         )
+
+
+def gpus_for(settings: Settings, kind: Kind) -> int:
+    """Return the GPUs that a run of a kind gets, unless a FacemapRun names another profile."""
+    if settings.controller.launcher == "kubernetes":
+        return settings.kubernetes.profile_for(kind)[1].gpu
+    return settings.controller.pose_gpu if kind is Kind.POSE else 0
 
 
 def profiles_of(settings: Settings) -> Profiles:

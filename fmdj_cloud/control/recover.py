@@ -13,16 +13,19 @@ from fmdj_cloud.contracts import (
     Engine,
     FailureClass,
     Frozen,
+    Kind,
     RoiKind,
     RunPlan,
     RunRecord,
     RunState,
     TaskRecord,
 )
+from fmdj_cloud.contracts.shards import first_stage
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import new_holder
+from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.plan import plan_task
-from fmdj_cloud.control.traces import AttemptTrace, RunTrace, read_traces, recovered_plan, recovered_run
+from fmdj_cloud.control.traces import AttemptTrace, RunTrace, read_traces, recovered_plan, recovered_run, task_kind
 from fmdj_cloud.errors import ConfigError, InputError, LostRaceError
 from fmdj_cloud.names import canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
@@ -107,16 +110,18 @@ def recover(
 
 
 def _lost(lab: Lab, ledger: Ledger, store: Store, settings: Settings, traces: Sequence[RunTrace]) -> Iterator[_Found]:
-    by_task: dict[str, list[RunTrace]] = {}
-    for trace in traces:
-        by_task.setdefault(trace.task, []).append(trace)
-    keys = [names.parse_key(task) for task in by_task]
-    with_result = lab.tasks.has_result(keys)
-    for task in lab.tasks.get_many(keys):
-        name = canonical_key(task.key)
-        one = _recovered(lab, store, settings, task, by_task[name], name in with_result)
-        if one is not None and _is_news(ledger, one):
-            yield one
+    for tasks in lab.tables:
+        by_task: dict[str, list[RunTrace]] = {}
+        for trace in traces:
+            if task_kind(trace.newest.spec) is tasks.kind:
+                by_task.setdefault(trace.task, []).append(trace)
+        keys = [names.parse_key(task) for task in by_task]
+        with_result = tasks.has_result(keys)
+        for task in tasks.get_many(keys):
+            name = canonical_key(task.key)
+            one = _recovered(lab, store, settings, task, by_task[name], name in with_result)
+            if one is not None and _is_news(ledger, one):
+                yield one
 
 
 def _is_news(ledger: Ledger, one: _Found) -> bool:
@@ -131,9 +136,10 @@ def _recovered(
     lab: Lab, store: Store, settings: Settings, task: TaskRecord, traces: Sequence[RunTrace], has_result: bool
 ) -> _Found | None:
     planned = None
-    for engine in dict.fromkeys(trace.newest.spec.engine for trace in traces):
+    for engine, basis in dict.fromkeys((trace.newest.spec.engine, trace.newest.spec.basis) for trace in traces):
         try:
-            planned = plan_task(task, lab.settings, store, settings, engine=engine)
+            models = models_of(lab, store, export=False)
+            planned = plan_task(task, lab.settings, store, settings, engine=engine, basis=basis, models=models)
         except InputError as error:
             _log.info("%s can't be planned on paper: %s", display_key(task.key), error.sentence)
             break
@@ -151,7 +157,8 @@ def _recovered(
         return None
     state, attempt, sentence = _unfinished(trace)
     run = recovered_run(trace, state, task.param_digest, planned.plan.estimate, attempt)
-    return _Found(task, trace, run, planned.plan, sentence)
+    plan = planned.plan.model_copy(update={"shards": trace.newest.spec.shards})
+    return _Found(task, trace, run, plan, sentence)
 
 
 def _unfinished(trace: RunTrace) -> tuple[RunState, int, str]:
@@ -211,8 +218,9 @@ def _write(
         ledger.see_pipeline(
             lab.name,
             engine=Engine(newest.newest.spec.engine),
-            pending=lab.tasks.count_pending(),
+            pending=lab.count_pending(),
             limit=settings.controller.first_start_limit,
+            basis=newest.newest.spec.basis,
         )
     finally:
         ledger.resign(holder, epoch)
@@ -222,18 +230,24 @@ def _attempt(trace: AttemptTrace, run: RunRecord, launcher: str, instance: str) 
     spec = trace.spec
     current = run.state is RunState.LAUNCHED and spec.attempt == run.attempt
     published = trace.manifest is not None
+    reused = trace.manifest[0].reused_from if trace.manifest is not None else ""
+    ended = f"Its outputs are those in {reused}, with equal content." if reused else ""
+    job, stage = trace.job, first_stage(spec.shards, has_basis=spec.kind is Kind.SVD)
     return AttemptRecord(
         run_id=spec.run_id,
         attempt=spec.attempt,
         folder=spec.attempt_uri,
         spec_sha256=trace.spec_sha256,
-        launcher=launcher,
-        job_name=names.job_name(spec.run_id, spec.attempt, instance),
-        job_uid=trace.job.uid if trace.job is not None else None,
+        launcher=REUSE if reused else launcher,
+        job_name=names.job_name(spec.run_id, spec.attempt, instance, job.stage if job is not None else stage),
+        job_uid=job.uid if job is not None else None,
         started=trace.written,
         finished=None if current else trace.manifest[0].finished if trace.manifest is not None else trace.written,
         outcome=None if current else RunState.PUBLISHED.value if published else FailureClass.VANISHED.value,
-        sentence="" if current or published else "Recovered: how it ended isn't known.",
+        sentence=ended if current or published else "Recovered: how it ended isn't known.",
         evidence={},
         limits=spec.limits,
+        stage=job.stage if job is not None else stage,
+        shards=job.shards if job is not None else 1,
+        pods=job.pods if job is not None else 1,
     )

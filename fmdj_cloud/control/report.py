@@ -21,6 +21,8 @@ class PassReport(Frozen):
     """Planned in vain for now: an input isn't there, or the object store didn't answer."""
     refused: int = 0
     launched: int = 0
+    advanced: int = 0
+    """Attempts that have come to their next stage."""
     published: int = 0
     retried: int = 0
     failed: int = 0
@@ -38,8 +40,8 @@ class PassReport(Frozen):
     @property
     def idle(self) -> bool:
         """Whether nothing was done and nothing goes on by itself."""
-        done = (self.planned, self.refused, self.launched, self.published, self.retried, self.failed, self.ended)
-        return not any(done) and not self.under_way
+        done = (self.planned, self.refused, self.launched, self.advanced, self.published, self.retried)
+        return not any((*done, self.failed, self.ended)) and not self.under_way
 
 
 class Tally:
@@ -71,6 +73,23 @@ class Tally:
         if sentence not in self._told and sentence not in self.errors:
             _log.log(logging.ERROR if unforeseen else logging.WARNING, "%s", sentence, exc_info=unforeseen)
         self.errors.append(sentence)
+
+    def tell(self, done: bool, what: str, sentence: str) -> None:
+        """Count and log what was done.
+
+        Parameters
+        ----------
+        done : bool
+            Whether it was us; else somebody was quicker, and nothing is counted.
+        what : str
+            A count of :class:`PassReport`.
+        sentence : str
+        """
+        if done:
+            self.counts[what] += 1
+            _log.info("%s", sentence)
+        else:
+            _log.info("Somebody was quicker; not done: %s", sentence)
 
     def report(self, *, leading: bool) -> PassReport:
         """Return the report."""

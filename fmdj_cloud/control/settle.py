@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from fmdj_cloud.contracts import RunState
+from fmdj_cloud.contracts import RunRecord, RunState
 from fmdj_cloud.control.leader import Leader
 from fmdj_cloud.control.report import PassReport
 from fmdj_cloud.pipeline.lab import Lab
@@ -89,7 +89,13 @@ class Settlement:
     def _is_settled(self, labs: Mapping[str, Lab]) -> bool:
         counts = self._ledger.count_runs()
         unsettled = (number for (name, _, state), number in counts.items() if name in labs and state in _UNSETTLED)
-        if any(unsettled):
+        if any(unsettled) and any(_goes_on(run, labs) for run in self._ledger.runs(states=_UNSETTLED)):
             return False
         braked = {record.name for record in self._ledger.pipelines() if record.brake}
-        return not any(lab.tasks.count_pending() for lab in labs.values() if lab.name not in braked)
+        return not any(lab.count_pending() for lab in labs.values() if lab.name not in braked)
+
+
+def _goes_on(run: RunRecord, labs: Mapping[str, Lab]) -> bool:
+    """Tell whether something happens to a run by itself: one whose task table isn't open waits."""
+    lab = labs.get(run.pipeline)
+    return lab is not None and (lab.has(run) or run.state is RunState.LAUNCHED)

@@ -1,4 +1,4 @@
-"""The spec of an attempt: pure, and the same bytes whoever builds it."""
+"""The spec of an attempt: the same bytes whoever builds it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import json
 
 from fmdj_cloud import names
 from fmdj_cloud.contracts import Limits, RunPlan, RunRecord, RunSpec
+from fmdj_cloud.storage import Store
 
 SPEC_NAME = "spec.json"
+_SPEC_MAX_BYTES = 64 << 20
+RESUMED = 50
+"""Earlier attempts whose parts are looked for: as many as may be disrupted by default."""
 
 
 def build_spec(
@@ -16,7 +20,6 @@ def build_spec(
     plan: RunPlan,
     attempt: int,
     limits: Limits,
-    resume_from: tuple[str, ...] = (),
     accept: tuple[str, ...] = (),
 ) -> RunSpec:
     """Return the spec of an attempt.
@@ -28,8 +31,6 @@ def build_spec(
     attempt : int
     limits : Limits
         Of this attempt: retries may get more than the plan's.
-    resume_from : tuple of str
-        Folders of earlier attempts whose finished parts may be used.
     accept : tuple of str
         Checks that a person has overridden for the task.
     """
@@ -49,8 +50,23 @@ def build_spec(
         pose=plan.pose,
         limits=limits,
         accept=accept,
-        resume_from=resume_from,
+        resume_from=earlier_folders(run.output_dir, attempt),
+        basis=plan.basis,
+        shards=plan.shards,
     )
+
+
+def earlier_folders(run_folder: str, attempt: int) -> tuple[str, ...]:
+    """Return the folders of a run's attempts before one, the newest first: their finished parts may be used.
+
+    Parameters
+    ----------
+    run_folder : str
+        URI of the run's folder.
+    attempt : int
+    """
+    numbers = range(attempt - 1, max(0, attempt - 1 - RESUMED), -1)
+    return tuple(names.attempt_folder(run_folder, number) for number in numbers)
 
 
 def spec_bytes(spec: RunSpec) -> tuple[bytes, str]:
@@ -63,3 +79,16 @@ def spec_bytes(spec: RunSpec) -> tuple[bytes, str]:
 def spec_uri(folder: str) -> str:
     """Return the URI of the spec of an attempt folder."""
     return f"{folder}/{SPEC_NAME}"
+
+
+def read_spec(store: Store, folder: str) -> bytes:
+    """Return the bytes of the spec in an attempt folder.
+
+    Raises
+    ------
+    ObjectMissingError
+        If there is none.
+    StorageError
+        If the store can't be asked.
+    """
+    return store.get_bytes(spec_uri(folder), max_bytes=_SPEC_MAX_BYTES)

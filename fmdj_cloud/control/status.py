@@ -15,14 +15,13 @@ from fmdj_cloud.contracts import (
     RunRecord,
     RunState,
 )
-from fmdj_cloud.errors import StorageError
-from fmdj_cloud.names import attempt_folder, display_key, parse_key
+from fmdj_cloud.control.progress import read_progress
+from fmdj_cloud.names import display_key, parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.storage import Store
 
 _WITHOUT_A_RUN = frozenset(BindingState) - {BindingState.PLANNED, BindingState.PENDING}
-_PROGRESS_BYTES = 64 * 1024
 
 
 class RunLine(Frozen):
@@ -31,6 +30,8 @@ class RunLine(Frozen):
     run_id: str
     pipeline: str
     kind: Kind
+    task_kind: Kind
+    """Of the task table."""
     task: dict[str, Any]
     state: RunState
     attempt: int
@@ -50,6 +51,7 @@ class BindingLine(Frozen):
 
     pipeline: str
     kind: Kind
+    """Of the task table."""
     task: dict[str, Any]
     state: BindingState
     failure_class: FailureClass | None
@@ -68,6 +70,8 @@ class PipelineLine(Frozen):
 
     name: str
     pending: int
+    by_kind: dict[str, int]
+    """Pending tasks of each task table."""
     brake: bool
     seen: bool
     """Whether a controller has met it yet."""
@@ -85,32 +89,22 @@ class StatusReport(Frozen):
     bindings: tuple[BindingLine, ...]
 
 
-def read_progress(store: Store, run: RunRecord) -> Progress | None:
-    """Return the newest progress of a launched run, if a pod has written one.
+def run_line(run: RunRecord, store: Store | None, reused: str = "") -> RunLine:
+    """Return a run as people see it, with its progress if a store is given and it is under way.
 
-    Progress is a courtesy to people: where the object store doesn't answer, there is none to show.
+    `reused` says whose outputs it has, if they aren't its own.
     """
-    folder = attempt_folder(run.output_dir, run.attempt)
-    try:
-        found = [info for info in store.list(f"{folder}/") if info.uri.endswith("/progress.json")]
-        reports = [Progress.model_validate_json(store.get_bytes(i.uri, max_bytes=_PROGRESS_BYTES)) for i in found]
-    except (StorageError, ValueError):
-        return None
-    return max(reports, key=lambda progress: progress.at_epoch_s, default=None)
-
-
-def run_line(run: RunRecord, store: Store | None) -> RunLine:
-    """Return a run as people see it, with its progress if a store is given and it is under way."""
     progress = read_progress(store, run) if store is not None and run.state is RunState.LAUNCHED else None
     return RunLine(
         run_id=run.run_id,
         pipeline=run.pipeline,
         kind=run.kind,
+        task_kind=run.task_kind,
         task=parse_key(run.task),
         state=run.state,
         attempt=run.attempt,
         failure_class=run.failure_class,
-        sentence=run.sentence,
+        sentence=run.sentence or reused,
         updated=run.updated,
         progress=progress,
     )
@@ -149,22 +143,29 @@ def gather_status(
     runs: list[RunRecord] = []
     for lab in labs:
         runs += ledger.runs(states=states, pipeline=lab.name, limit=limit)
+    reused = ledger.reused([run.run_id for run in runs[:limit]])
     bindings = [
-        binding for lab in labs for binding in ledger.bindings(lab.name, Kind.SVD, states=_WITHOUT_A_RUN, limit=limit)
+        binding
+        for lab in labs
+        for tasks in lab.tables
+        for binding in ledger.bindings(lab.name, tasks.kind, states=_WITHOUT_A_RUN, limit=limit)
     ]
+    bindings.sort(key=lambda b: (b.priority, b.since, b.task_digest))
+    pending = {lab.name: {tasks.kind.value: tasks.count_pending() for tasks in lab.tables} for lab in labs}
     return StatusReport(
         leader=leader[0] if leader is not None and leader[2] > ledger.database.now() else None,
         pipelines=tuple(
             PipelineLine(
                 name=lab.name,
-                pending=lab.tasks.count_pending(),
+                pending=sum(pending[lab.name].values()),
+                by_kind=pending[lab.name],
                 brake=lab.name in known and known[lab.name].brake,
                 seen=lab.name in known,
             )
             for lab in labs
         ),
         counts=counts,
-        runs=tuple(run_line(run, store) for run in runs[:limit]),
+        runs=tuple(run_line(run, store, reused.get(run.run_id, "")) for run in runs[:limit]),
         bindings=tuple(
             BindingLine(
                 pipeline=b.pipeline,

@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from fmdj_cloud import names
-from fmdj_cloud.contracts import Estimate, JobObservation, Manifest, RunPlan, RunRecord, RunSpec, RunState, Wanted
+from fmdj_cloud.contracts import (
+    Estimate,
+    JobObservation,
+    Kind,
+    Manifest,
+    RunPlan,
+    RunRecord,
+    RunSpec,
+    RunState,
+    Stage,
+    Wanted,
+)
 from fmdj_cloud.control.specs import SPEC_NAME
 from fmdj_cloud.errors import ObjectMissingError
 from fmdj_cloud.storage import Store
@@ -87,7 +98,9 @@ def read_traces(
     StorageError
         If the store can't be asked.
     """
-    by_attempt = {(job.run_id, job.attempt): job for job in jobs}
+    # of several stages the last: the attempt has come to it
+    order = list(Stage)
+    by_attempt = {(job.run_id, job.attempt): job for job in sorted(jobs, key=lambda job: order.index(job.stage))}
     found: dict[str, list[AttemptTrace]] = {}
     for info in store.list(f"{processed_root.rstrip('/')}/"):
         match = _SPEC.fullmatch(info.uri)
@@ -101,6 +114,11 @@ def read_traces(
     return tuple(RunTrace(_in_order(found[run_id])) for run_id in sorted(found))
 
 
+def task_kind(spec: RunSpec) -> Kind:
+    """Return the kind of the task table that a spec's task is in: pure."""
+    return Kind.SVD if spec.pose is None else Kind.POSE
+
+
 def recovered_run(trace: RunTrace, state: RunState, param_digest: str, estimate: Estimate, attempt: int) -> RunRecord:
     """Return the row of a run: pure."""
     spec = trace.newest.spec
@@ -109,6 +127,7 @@ def recovered_run(trace: RunTrace, state: RunState, param_digest: str, estimate:
     return RunRecord(
         run_id=spec.run_id,
         kind=spec.kind,
+        task_kind=task_kind(spec),
         pipeline=spec.pipeline,
         task=spec.task,
         task_digest=spec.task_digest,
@@ -125,6 +144,7 @@ def recovered_run(trace: RunTrace, state: RunState, param_digest: str, estimate:
         not_before=None,
         failures={},
         estimate=estimate,
+        shards=spec.shards,
         created=trace.attempts[0].written,
         updated=trace.newest.written,
     )
@@ -142,6 +162,8 @@ def recovered_plan(trace: RunTrace) -> RunPlan:
         limits=spec.limits,
         estimate=_estimate(trace),
         notes=("Recovered from the spec and the manifest.",),
+        basis=spec.basis,
+        shards=spec.shards,
     )
 
 

@@ -1,7 +1,7 @@
 """Which files follow each other and which were recorded at the same time: pure.
 
-The Element has no column for it: `views` in ``facemap_params`` says it by file_id, a GUI export's nested
-`filenames` by base name; else all files are sequential and of one view.
+The Element has no column for it: `views` in ``facemap_params`` (or, of a pose task, in a mapping in ``bbox``) says it
+by file_id, a GUI export's nested `filenames` by base name; else all files are sequential and of one view.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fmdj_cloud.errors import InputError, InputMissingError
 
 Grouping = tuple[tuple[int, ...], ...]
 """file_ids: outer sequential, inner simultaneous (views)."""
+_FILENAMES = "facemap_params['filenames']"
 
 
 def group_views(task: TaskRecord) -> tuple[Grouping, tuple[str, ...]]:
@@ -41,16 +42,55 @@ def group_views(task: TaskRecord) -> tuple[Grouping, tuple[str, ...]]:
     InputError
         If the grouping names other files than the recording's, or is ragged (check ``views``).
     """
-    if not task.files:
-        raise InputMissingError(
-            "The recording has no files in VideoRecording.File: insert a row for each video.", check="views"
-        )
     params = merged_params(task.params)
-    if params.get("views") is not None:
-        return _by_id(task, params["views"])
-    if not _is_empty(params.get("filenames")):
+    if params.get("views") is None and not _is_empty(params.get("filenames")):
+        _check_files(task)
         return _by_name(task, params["filenames"])
-    return tuple((file_id,) for file_id, _ in task.files), ()
+    return group_by_id(task, params.get("views"), "facemap_params['views']")
+
+
+def group_by_id(task: TaskRecord, views: Any, where: str) -> tuple[Grouping, tuple[str, ...]]:
+    """Return the files of a task as a list of lists of file_ids says.
+
+    Parameters
+    ----------
+    task : TaskRecord
+    views : object
+        ``[[file_id, ...], ...]``, outer sequential, inner simultaneous; None for files that follow each other.
+    where : str
+        Where it stands, for sentences.
+
+    Returns
+    -------
+    grouping, notes
+        As :func:`group_views`.
+
+    Raises
+    ------
+    InputMissingError, InputError
+        As :func:`group_views`.
+    """
+    _check_files(task)
+    if views is None:
+        return tuple((file_id,) for file_id, _ in task.files), ()
+    known = dict(task.files)
+    grouping = []
+    for row in _rows(where, views):
+        ids = [as_integer(item) for item in row]
+        wrong = [item for item, found in zip(row, ids, strict=True) if found is None or found not in known]
+        if wrong:
+            raise _error(
+                f"{where} names file {wrong[0]!r}, but the recording has the file_ids {', '.join(map(str, known))}."
+            )
+        grouping.append(tuple(found for found in ids if found is not None))
+    _check_rows(where, grouping)
+    used = {file_id for row in grouping for file_id in row}
+    notes = tuple(
+        f"File {file_id} ({path}) is not in {where} and is left out."
+        for file_id, path in task.files
+        if file_id not in used
+    )
+    return tuple(grouping), notes
 
 
 def base_name(path: str) -> str:
@@ -58,30 +98,15 @@ def base_name(path: str) -> str:
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
-def _by_id(task: TaskRecord, value: Any) -> tuple[Grouping, tuple[str, ...]]:
-    known = dict(task.files)
-    grouping = []
-    for row in _rows("views", value):
-        ids = [as_integer(item) for item in row]
-        wrong = [item for item, found in zip(row, ids, strict=True) if found is None or found not in known]
-        if wrong:
-            raise _error(
-                f"facemap_params['views'] names file {wrong[0]!r}, but the recording has the file_ids "
-                f"{', '.join(map(str, known))}."
-            )
-        grouping.append(tuple(found for found in ids if found is not None))
-    _check_rows("views", grouping)
-    used = {file_id for row in grouping for file_id in row}
-    notes = tuple(
-        f"File {file_id} ({path}) is not in facemap_params['views'] and is left out."
-        for file_id, path in task.files
-        if file_id not in used
-    )
-    return tuple(grouping), notes
+def _check_files(task: TaskRecord) -> None:
+    if not task.files:
+        raise InputMissingError(
+            "The recording has no files in VideoRecording.File: insert a row for each video.", check="views"
+        )
 
 
 def _by_name(task: TaskRecord, value: Any) -> tuple[Grouping, tuple[str, ...]]:
-    names = [[base_name(item) if isinstance(item, str) else "" for item in row] for row in _rows("filenames", value)]
+    names = [[base_name(item) if isinstance(item, str) else "" for item in row] for row in _rows(_FILENAMES, value)]
     ids: dict[str, int] = {}
     duplicates = [name for name, count in Counter(base_name(path) for _, path in task.files).items() if count > 1]
     for file_id, path in task.files:
@@ -110,7 +135,7 @@ def _by_name(task: TaskRecord, value: Any) -> tuple[Grouping, tuple[str, ...]]:
             "them apart: give facemap_params['views'] by file_id."
         )
     grouping = [tuple(ids[name] for name in row) for row in names]
-    _check_rows("filenames", grouping)
+    _check_rows(_FILENAMES, grouping)
     unused = [name for name in ids if name not in wanted]
     if unused:
         raise _error(
@@ -125,10 +150,10 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str | list | tuple | np.ndarray) and len(value) == 0)
 
 
-def _rows(name: str, value: Any) -> list[list[Any]]:
+def _rows(where: str, value: Any) -> list[list[Any]]:
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(listed, str) or not isinstance(listed, Sequence) or not listed:
-        raise _error(f"facemap_params[{name!r}] must be a list of lists: outer sequential, inner simultaneous.")
+        raise _error(f"{where} must be a list of lists: outer sequential, inner simultaneous.")
     rows = []
     for row in listed:
         inner = row.tolist() if isinstance(row, np.ndarray) else row
@@ -137,16 +162,15 @@ def _rows(name: str, value: Any) -> list[list[Any]]:
     return rows
 
 
-def _check_rows(name: str, rows: Sequence[Sequence[int]]) -> None:
+def _check_rows(where: str, rows: Sequence[Sequence[int]]) -> None:
     lengths = sorted({len(row) for row in rows})
     if len(lengths) > 1 or lengths[0] == 0:
         raise _error(
-            f"facemap_params[{name!r}] has rows of {' and '.join(map(str, lengths))} files; every row must name one "
-            "file per view."
+            f"{where} has rows of {' and '.join(map(str, lengths))} files; every row must name one file per view."
         )
     repeated = [file_id for file_id, count in Counter(f for row in rows for f in row).items() if count > 1]
     if repeated:
-        raise _error(f"facemap_params[{name!r}] names file {repeated[0]} more than once.")
+        raise _error(f"{where} names file {repeated[0]} more than once.")
 
 
 def _error(sentence: str) -> InputError:

@@ -10,25 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Ellipse, Rectangle
 
 from fmdj_cloud.contracts import RoiKind
+from fmdj_cloud.demo.figure_style import COLORS, FAINT, INK, SHADE, TRUTH, WIDTH_IN, bare, explain, page, quiet
 from fmdj_cloud.demo.truth import Box
 
 Image = npt.NDArray[Any]
 Trace = npt.NDArray[Any]
 
-_INK = "#1f2933"
-_FAINT = "#7b8794"
-_SHADE = "#eceff2"
-_TRUTH = "#b4c0cc"
-_COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9")
-"""Distinct for colour-blind readers too (after Okabe and Ito); one per ROI, in order."""
-_DPI = 130
-_WIDTH_IN = 14.0
 _LEFT, _MIDDLE = 0.03, 0.40
 _TRACE_IN = 0.98
 _MASKS_PER_ROW = 3
@@ -96,14 +88,12 @@ def run_figure(
     """
     mask_rows = -(-len(masks) // _MASKS_PER_ROW)
     aspect = avgframe.shape[0] / avgframe.shape[1]
-    left_in = (_MIDDLE - _LEFT) * _WIDTH_IN
+    left_in = (_MIDDLE - _LEFT) * WIDTH_IN
     frame_in = min(left_in * aspect, 5.0)
     height = max(frame_in + (_MASK_IN + 0.35) * mask_rows + 1.6, _TRACE_IN * len(traces) + 1.7, 5.0)
-    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.03, y=1 - 0.28 / height, ha="left", va="top", fontsize=14, weight="bold", color=_INK)
+    figure = page(title, height)
     top, bottom = 1 - 1.0 / height, 0.78 / height
-    colors = {roi.name: _COLORS[number % len(_COLORS)] for number, roi in enumerate(rois)}
+    colors = {roi.name: COLORS[number % len(COLORS)] for number, roi in enumerate(rois)}
 
     frame_bottom = top - frame_in / height
     place = GridSpec(1, 1, figure=figure, left=_LEFT, right=_MIDDLE, top=top, bottom=frame_bottom)
@@ -121,18 +111,18 @@ def run_figure(
             bottom=row_top - _MASK_IN / height,
             wspace=0.10,
         )
-        _draw_mask(figure.add_subplot(cells[column]), name, mask, _color_of(name, colors, _FAINT))
+        _draw_mask(figure.add_subplot(cells[column]), name, mask, _color_of(name, colors, FAINT))
     if traces:
         right = GridSpec(len(traces), 1, figure=figure, left=0.475, right=0.985, top=top, bottom=bottom, hspace=0.42)
         shared: Axes | None = None
         for number, (name, trace) in enumerate(traces.items()):
             axes = figure.add_subplot(right[number], sharex=shared)
             shared = shared or axes
-            color = _color_of(name, colors, _INK)
+            color = _color_of(name, colors, INK)
             _draw_trace(axes, name, trace, truth.get(name), color=color, shaded=shaded, fps=fps)
             axes.tick_params(labelbottom=number == len(traces) - 1)
-        axes.set_xlabel("time (s)", color=_INK)
-        _explain(figure, height, truth=bool(truth), shaded=bool(shaded))
+        axes.set_xlabel("time (s)", color=INK)
+        _explain(figure, truth=bool(truth), shaded=bool(shaded))
     figure.savefig(path)
     return path
 
@@ -170,17 +160,17 @@ def _draw_frame(axes: Axes, avgframe: Image, rois: Sequence[RoiOutline], colors:
             va="bottom",
             bbox={"boxstyle": "round,pad=0.22", "fc": color, "ec": "none"},
         )
-    axes.set_title(f"mean frame, {width} x {height} binned pixels", loc="left", fontsize=10, color=_INK)
+    axes.set_title(f"mean frame, {width} x {height} binned pixels", loc="left", fontsize=10, color=INK)
     axes.set_anchor("NW")
-    _bare(axes)
+    bare(axes)
 
 
 def _draw_mask(axes: Axes, name: str, mask: Image, color: str) -> None:
     limit = float(np.nanpercentile(np.abs(mask), 99.5)) or 1.0
     axes.imshow(mask, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    axes.set_title(name, loc="left", fontsize=9, color=_INK)
+    axes.set_title(name, loc="left", fontsize=9, color=INK)
     axes.set_anchor("NW")
-    _bare(axes)
+    bare(axes)
     for spine in axes.spines.values():
         spine.set(visible=True, color=color, linewidth=2)
 
@@ -197,26 +187,21 @@ def _draw_trace(
 ) -> None:
     time = np.arange(len(trace)) / fps
     for start, stop in shaded:
-        axes.axvspan((start - 0.5) / fps, (stop - 0.5) / fps, color=_SHADE, lw=0)
+        axes.axvspan((start - 0.5) / fps, (stop - 0.5) / fps, color=SHADE, lw=0)
     axes.plot(time, trace, color=color, lw=1.0, zorder=3)
     shown = [np.nanpercentile(trace, _ROBUST)]
     if truth is not None:
         known = _eye_open(len(trace), shaded) & np.isfinite(trace)
         scaled, r = _scale(truth, trace, known)
-        axes.plot(time, scaled, color=_TRUTH, lw=3.6, zorder=2, solid_capstyle="round")
+        axes.plot(time, scaled, color=TRUTH, lw=3.6, zorder=2, solid_capstyle="round")
         shown.append(np.nanpercentile(scaled, _ROBUST))
-        axes.set_title(f"r = {r:.3f}", loc="right", fontsize=9, color=_FAINT, pad=3)
+        axes.set_title(f"r = {r:.3f}", loc="right", fontsize=9, color=FAINT, pad=3)
     low, high = float(np.min(shown)), float(np.max(shown))
     margin = 0.08 * (high - low) or 1.0
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(0, time[-1])
     axes.set_title(name, loc="left", fontsize=10, weight="bold", color=color, pad=3)
-    axes.locator_params(axis="y", nbins=3)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
-    axes.yaxis.get_offset_text().set(fontsize=7, color=_FAINT)
-    axes.tick_params(colors=_FAINT, labelsize=8, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    quiet(axes)
 
 
 def _eye_open(nframes: int, shaded: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
@@ -236,17 +221,10 @@ def _scale(truth: Trace, trace: Trace, known: npt.NDArray[np.bool_]) -> tuple[Tr
     return slope * x + offset, float(np.corrcoef(x[known], y[known])[0, 1])
 
 
-def _explain(figure: Figure, height: float, *, truth: bool, shaded: bool) -> None:
+def _explain(figure: Figure, *, truth: bool, shaded: bool) -> None:
     words = ["colour: loaded from the database"]
     if truth:
         words.append("broad gray: truth, scaled to it")
     if shaded:
         words.append("shaded: blinks, left out of r")
-    figure.text(0.985, 0.1 / height, "   ·   ".join(words), ha="right", va="bottom", fontsize=9, color=_FAINT)
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    explain(figure, words)

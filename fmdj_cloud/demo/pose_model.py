@@ -6,7 +6,9 @@ learns is where parts lie in faces of any size, part of a frame and direction, n
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,27 +95,39 @@ def train(path: Path, *, seed: int = 0, budget_s: float = 60.0, steps: int = _ST
     Path
         `path`.
     """
-    began = time.monotonic()
     rng = np.random.default_rng(seed)
     network, heat = _network(seed)
     network.to(memory_format=torch.channels_last)
     faces = _Faces(rng)
     rates = torch.optim.Adam(network.parameters(), _RATE)
     network.train()
-    for step in range(steps):
-        left = 1 - max(step / steps, (time.monotonic() - began) / budget_s)
-        if left <= 0:
-            break
-        inputs, points, seen = faces.batch(rng)
-        for group in rates.param_groups:
-            group["lr"] = _RATE * left
-        rates.zero_grad()
-        _, along_y, along_x = network(inputs)
-        loss = _loss(heat[0], along_y, along_x, points, seen)
-        loss.backward()
-        rates.step()
+    with _one_thread():
+        began = time.monotonic()
+        for step in range(steps):
+            left = 1 - max(step / steps, (time.monotonic() - began) / budget_s)
+            if left <= 0:
+                break
+            inputs, points, seen = faces.batch(rng)
+            for group in rates.param_groups:
+                group["lr"] = _RATE * left
+            rates.zero_grad()
+            _, along_y, along_x = network(inputs)
+            loss = _loss(heat[0], along_y, along_x, points, seen)
+            loss.backward()
+            rates.step()
     torch.save(network.state_dict(), path)
     return path
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: so small a network gains nothing by more, and loses much where others are at work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Faces:

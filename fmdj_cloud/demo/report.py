@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fmdj_cloud.contracts import FailureClass, Kind, RoiKind, RunState
+from fmdj_cloud.demo.entries import Entry
 from fmdj_cloud.demo.figures import RoiOutline, run_figure
-from fmdj_cloud.demo.world import Entry
+from fmdj_cloud.demo.pose_report import LARGEST_ERROR_PX, median_error
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.signals_h5 import FULL_FRAME
@@ -41,6 +42,8 @@ class RunReport:
         From the first attempt's start to the last one's end.
     rows : dict
         Rows in the database, by table.
+    median_error_px : float or None
+        Of poses, against the truth.
     as_expected : bool
     """
 
@@ -53,6 +56,7 @@ class RunReport:
     frames: int | None
     seconds: float | None
     rows: dict[str, int]
+    median_error_px: float | None
     as_expected: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -67,38 +71,47 @@ class RunReport:
             "frames": self.frames,
             "seconds": self.seconds,
             "rows": self.rows,
+            "median_error_px": self.median_error_px,
         }
 
 
 def report_run(lab: Lab, ledger: Ledger, entry: Entry) -> RunReport:
     """Report how a recording's run ended."""
-    binding = ledger.binding(lab.name, Kind.SVD, entry.key)
+    kind = entry.scenario.kind
+    binding = ledger.binding(lab.name, kind, entry.key)
     run = ledger.run(binding.run_id) if binding is not None and binding.run_id else None
     state: str = run.state.value if run else binding.state.value if binding else "pending"
     failure = run.failure_class if run else binding.failure_class if binding else None
     expected_state, expected_class = entry.scenario.expected
+    loaded = run is not None and run.state is RunState.LOADED
+    error = median_error(lab, entry) if loaded and kind is Kind.POSE else None
     seconds = frames = None
     if run is not None:
         attempts = ledger.attempts(run.run_id)
         ends = [attempt.finished for attempt in attempts if attempt.finished is not None]
         if ends:
             seconds = round((max(ends) - min(a.started for a in attempts)).total_seconds(), 2)
-        frames = _frames(lab, entry) if run.state is RunState.LOADED else run.estimate.frames
+        frames = _frames(lab, entry) if loaded else run.estimate.frames
     return RunReport(
         name=entry.scenario.name,
         run_id=run.run_id if run else None,
-        kind=run.kind if run else Kind.SVD,
+        kind=run.kind if run else kind,
         state=state,
         failure_class=failure,
         sentence=(run.sentence if run else binding.sentence if binding else "") if failure else "",
         frames=frames,
         seconds=seconds,
-        rows={name: len(table & entry.key) for name, table in _tables(lab).items()},
-        as_expected=(state, failure) == (expected_state.value, expected_class),
+        rows={name: len(table & entry.key) for name, table in _tables(lab, kind).items()},
+        median_error_px=error,
+        as_expected=(state, failure) == (expected_state.value, expected_class)
+        and (error is None or error < LARGEST_ERROR_PX),
     )
 
 
-def _tables(lab: Lab) -> dict[str, Any]:
+def _tables(lab: Lab, kind: Kind) -> dict[str, Any]:
+    if kind is Kind.POSE:
+        inference = lab.tasks(kind).result
+        return {"FacemapInference": inference, "FacemapInference.BodyPartPosition": inference.BodyPartPosition}
     element, signals = lab.element, lab.signals
     return {
         "FacemapProcessing": element.FacemapProcessing,
@@ -114,14 +127,12 @@ def _tables(lab: Lab) -> dict[str, Any]:
 
 
 def _frames(lab: Lab, entry: Entry) -> int:
-    info = lab.tasks.recording_info(entry.key)
+    info = lab.tasks(entry.scenario.kind).recording_info(entry.key)
     return info.nframes if info is not None else entry.recording.truth.nframes
 
 
-def draw_figure(lab: Lab, entry: Entry, report: RunReport, folder: Path) -> Path | None:
-    """Draw a loaded run from what the database holds, against the truth; None if it isn't loaded."""
-    if report.state != RunState.LOADED.value:
-        return None
+def draw_figure(lab: Lab, entry: Entry, folder: Path) -> Path:
+    """Draw a loaded run from what the database holds, against the truth."""
     element, truth = lab.element, entry.recording.truth
     regions = (element.Region & entry.key).to_dicts(order_by="roi_no")
     (summary,) = (element.Summary & entry.key).to_dicts()

@@ -15,19 +15,15 @@ from rich.table import Table
 
 from fmdj_cloud.cli.common import make_table
 from fmdj_cloud.cli.views import escape, progress_text, state_text
+from fmdj_cloud.contracts import Kind, RunState
 from fmdj_cloud.control.status import RunLine, StatusReport, gather_status
+from fmdj_cloud.demo.entries import Bench, Entry
+from fmdj_cloud.demo.pose_report import draw_poses
 from fmdj_cloud.demo.programs import running_programs
 from fmdj_cloud.demo.report import RunReport, draw_figure, report_run
 from fmdj_cloud.demo.scenarios import SCENARIOS, Scenario
 from fmdj_cloud.demo.settle import watch_until_settled
-from fmdj_cloud.demo.world import (
-    BEHAVIOR_SCHEMA,
-    PIPELINE,
-    Entry,
-    add_recording,
-    declare_schemas,
-    demo_servers,
-)
+from fmdj_cloud.demo.world import BEHAVIOR_SCHEMA, INFERENCE_SCHEMA, PIPELINE, demo_servers
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import open_lab
@@ -39,6 +35,7 @@ _PATIENCE_S = 1800.0
 _PAUSE_S = 0.5
 _SAY_S = 5.0
 """Between lines about a run's progress, where there is no terminal."""
+_DRAW = {Kind.SVD: draw_figure, Kind.POSE: draw_poses}
 _SERVERS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 
 
@@ -79,11 +76,14 @@ def run_demo(
     with demo_servers(workdir, database=database, keep=keep) as settings:
         connection = Database(settings.database)
         store = open_store(settings.storage)
-        element = declare_schemas(connection)
+        bench = Bench(connection, store, settings.pipeline(PIPELINE))
+        if any(scenario.kind is Kind.POSE for scenario in scenarios):
+            console.print("Training a small pose network on generated faces, which takes about half a minute ...")
+            bench.add_model(workdir)
         entries = []
         for number, scenario in enumerate(scenarios, 1):
             console.print(f"Recording {number} of {len(scenarios)}: [bold]{scenario.name}[/] ({scenario.story})")
-            entries.append(add_recording(element, store, settings, scenario, number, workdir / "recordings"))
+            entries.append(bench.add(scenario, number, workdir / "recordings"))
         ledger = Ledger(connection)
         lab = open_lab(connection, ledger, settings.pipeline(PIPELINE))
         console.print("Controller, workers and loader are at work; every frame is really computed by Facemap.")
@@ -98,10 +98,14 @@ def run_demo(
 
             watch_until_settled(look, _shower(console, live, entries), pause_s=_PAUSE_S, patience_s=_PATIENCE_S)
         reports = [report_run(lab, ledger, entry) for entry in entries]
-        figures = [draw_figure(lab, entry, done, workdir) for entry, done in zip(entries, reports, strict=True)]
+        figures = [
+            _DRAW[entry.scenario.kind](lab, entry, workdir)
+            for entry, done in zip(entries, reports, strict=True)
+            if done.state == RunState.LOADED.value
+        ]
         ok = all(done.as_expected for done in reports)
         console.print(_result_table(entries, reports))
-        for path in filter(None, figures):
+        for path in figures:
             console.print(f"Figure: {path}")
         _explain_queries(console, settings, workdir, keep)
         if json_file is not None:
@@ -165,9 +169,13 @@ def _result_table(entries: list[Entry], reports: list[RunReport]) -> Table:
             "[green]yes[/]" if report.as_expected else "[red]no[/]",
             str(report.frames or ""),
             f"{report.seconds:.1f}" if report.seconds is not None else "",
-            escape(report.sentence) or rows,
+            escape(report.sentence) or rows + _error(report),
         )
     return table
+
+
+def _error(report: RunReport) -> str:
+    return "" if report.median_error_px is None else f"; median error {report.median_error_px:.1f} px"
 
 
 def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: bool) -> None:
@@ -180,7 +188,10 @@ def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: 
         f"                  backend={database.backend!r}, use_tls={database.use_tls!r})\n"
         f"facemap = dj.VirtualModule('facemap', {BEHAVIOR_SCHEMA!r}, connection=lab.connection)\n"
         "motion = (facemap.FacialSignal.Region & 'recording_id=1').to_dicts()\n"
-        "svd = (facemap.FacialSignal.MotionSVD & 'recording_id=1' & 'roi_no=0').to_arrays('projection')"
+        "svd = (facemap.FacialSignal.MotionSVD & 'recording_id=1' & 'roi_no=0').to_arrays('projection')\n"
+        "from fmdj_cloud.pipeline.trajectory import get_trajectory\n"
+        f"inference = dj.VirtualModule('inference', {INFERENCE_SCHEMA!r}, connection=lab.connection)\n"
+        "poses = get_trajectory(inference, 'recording_id=7', ['nose(tip)', 'eye(front)', 'eye(back)'])"
     )
     console.print("\nFetch the results with DataJoint:")
     console.print(Syntax(code, "python", background_color="default", word_wrap=False))

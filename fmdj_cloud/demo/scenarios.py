@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fmdj_cloud.contracts import FailureClass, RunState
+from fmdj_cloud.contracts import FailureClass, Kind, RunState
 from fmdj_cloud.demo.recordings import Recording, RecordingSpec, generate, gui_proc, truncate_video
 
 SBIN = 4
@@ -24,7 +24,7 @@ class Scenario:
     story : str
         What it shows, in one line.
     params : callable
-        From the recording to ``facemap_params``.
+        From the recording to ``facemap_params``; to ``bbox`` for pose inference.
     mot_svd, mov_svd : bool
         ``do_mot_svd`` and ``do_mov_svd`` of the task.
     truncated : bool
@@ -33,16 +33,19 @@ class Scenario:
         Whether the video lies in a shared folder (``file://``), not in the bucket.
     imported : bool
         Whether Facemap has run already: the task loads its file.
+    kind : Kind
+        Of the task table.
     """
 
     spec: RecordingSpec
     story: str
-    params: Callable[[Recording], dict[str, Any]]
+    params: Callable[[Recording], Any]
     mot_svd: bool = True
     mov_svd: bool = False
     truncated: bool = False
     shared: bool = False
     imported: bool = False
+    kind: Kind = Kind.SVD
 
     @property
     def name(self) -> str:
@@ -115,6 +118,12 @@ SCENARIOS = (
         "Facemap has run already: its file is loaded",
         lambda recording: {"sbin": SBIN},
         imported=True,
+    ),
+    Scenario(
+        RecordingSpec("pose", width=320, height=240, nframes=(300, 300), codec="h264", seed=7),
+        "poses in two sequential files, by a network that was trained a moment ago",
+        lambda recording: None,
+        kind=Kind.POSE,
     ),
 )
 

@@ -1,9 +1,8 @@
-"""The demo's world: servers, a lab's schemas, uploaded recordings and inserted tasks."""
+"""The demo's servers, and the settings by which all of it is found."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import shutil
 import signal
@@ -11,44 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from fmdj_cloud.demo.existing import run_facemap
 from fmdj_cloud.demo.keeper import BUCKET, CONFIG, running_keeper
-from fmdj_cloud.demo.lab import declare_lab
-from fmdj_cloud.demo.recordings import Recording
-from fmdj_cloud.demo.scenarios import SBIN, Scenario
 from fmdj_cloud.errors import ConfigError, UsageError
-from fmdj_cloud.pipeline.database import Database
-from fmdj_cloud.pipeline.element import Element, declare_element
 from fmdj_cloud.settings import Settings, load_settings
-from fmdj_cloud.storage import Store
-from fmdj_cloud.storage.uri import join
 
 PIPELINE = "demo"
-LAB_SCHEMA = "demo_lab"
 BEHAVIOR_SCHEMA = "demo_facial_behavior"
+INFERENCE_SCHEMA = "demo_facemap_inference"
 VIDEO_ROOT = f"s3://{BUCKET}/raw"
 PROCESSED_ROOT = f"s3://{BUCKET}/processed"
 SHARED = "shared"
 """Folder of the demo that stands for a lab's shared folder."""
-_SUBJECT = "m1"
-_CAMERA = "camera"
 _STOP_S = 30.0
 """The servers stop within seconds; a busy laptop may take longer."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One recording of the demo with its task."""
-
-    scenario: Scenario
-    recording: Recording
-    key: dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -134,6 +112,7 @@ def _configure(workdir: Path) -> Settings:
             {
                 "name": PIPELINE,
                 "behavior_schema": BEHAVIOR_SCHEMA,
+                "inference_schema": INFERENCE_SCHEMA,
                 "video_roots": [VIDEO_ROOT, f"file://{workdir / SHARED}"],
                 "processed_root": PROCESSED_ROOT,
             }
@@ -153,48 +132,3 @@ def _configure(workdir: Path) -> Settings:
     path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     os.environ["FMDJ_CONFIG"] = str(path)
     return load_settings()
-
-
-def declare_schemas(database: Database) -> Element:
-    """Declare the lab's schema and the Element's."""
-    lab = declare_lab(database, LAB_SCHEMA)
-    lab.Subject.insert1({"subject": _SUBJECT}, skip_duplicates=True)
-    lab.Session.insert1(
-        {"subject": _SUBJECT, "session_id": 1, "session_datetime": dt.datetime(2026, 1, 15, 10, 30)},
-        skip_duplicates=True,
-    )
-    lab.Device.insert1({"device": _CAMERA}, skip_duplicates=True)
-    return declare_element(database, BEHAVIOR_SCHEMA, linking_module=lab)
-
-
-def add_recording(
-    element: Element, store: Store, settings: Settings, scenario: Scenario, recording_id: int, folder: Path
-) -> Entry:
-    """Generate a recording, upload its videos, and insert its rows: recording, files, task."""
-    recording = scenario.make(folder)
-    key: dict[str, Any] = {"subject": _SUBJECT, "session_id": 1, "recording_id": recording_id}
-    element.VideoRecording.insert1({**key, "device": _CAMERA})
-    root = settings.pipeline(PIPELINE).video_roots[1 if scenario.shared else 0]
-    place = f"{_SUBJECT}/session1/{scenario.name}"
-    videos = [video for row in recording.videos for video in row]
-    for file_id, video in enumerate(videos):
-        store.upload(video, join(root, f"{place}/{video.name}"))
-        element.VideoFile.insert1({**key, "file_id": file_id, "file_path": f"{place}/{video.name}"})
-    output_dir = ""
-    if scenario.imported:
-        output_dir = f"{place}/facemap"
-        existing = run_facemap(videos[0], folder, sbin=SBIN)
-        store.upload(existing, join(PROCESSED_ROOT, f"{output_dir}/{existing.name}"))
-    task = {**key, "facemap_task_id": 0}
-    element.FacemapTask.insert1(
-        {
-            **task,
-            "facemap_output_dir": output_dir,
-            "task_mode": "load" if scenario.imported else "trigger",
-            "facemap_params": scenario.params(recording),
-            "do_mot_svd": scenario.mot_svd,
-            "do_mov_svd": scenario.mov_svd,
-            "task_description": scenario.story[:128],
-        }
-    )
-    return Entry(scenario, recording, task)

@@ -11,18 +11,20 @@ from fmdj_cloud.kubectl.options import ANYWHERE, RELEASE, SHORT, SWITCHES, VALUE
 
 _PIPELINE = ("--pipeline",)
 _OUTPUT = ("--pipeline", "--output")
-_ORDER = ("--all", "--yes", "--pipeline", "--output")
+_KIND = ("--kind",)
+_ORDER = ("--all", "--yes", *_KIND, "--pipeline", "--output")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "plan": ("--limit", *_OUTPUT),
+    "plan": ("--limit", *_KIND, *_OUTPUT),
     "status": ("--state", "--limit", "--watch", "--interval", *_OUTPUT),
-    "explain": _OUTPUT,
-    "logs": ("--attempt", *_PIPELINE),
+    "explain": (*_KIND, *_OUTPUT),
+    "logs": ("--attempt", *_KIND, *_PIPELINE),
     "retry": ("--recompute", "--accept", *_ORDER),
     "cancel": _ORDER,
     "hold": _ORDER,
     "release": _ORDER,
     "priority": _ORDER,
     "import": ("--yes", *_OUTPUT),
+    "audit": ("--repair", "--yes", "--renumber", "--keep", *_KIND, *_OUTPUT),
     "doctor": ("--output",),
     "grants": ("--user", "--attempt-folder", *_OUTPUT),
     "migrate": (),
@@ -32,7 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Commands that make sense in the controller's pod, and their options (a test compares them with `fmdj` itself)."""
 _NO_FILES = ":4"
 """Last line of the answer: the shell doesn't offer files."""
-_VALUES = {"--output": ("table", "json")}
+_VALUES = {"--output": ("table", "json"), "--kind": ("svd", "pose")}
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Quality control of a signals.h5 file, before anything is written to the database.
 
-Checks, by name:
+Checks of signals, by name:
 
 ``regions``     every region that the parameters ask for is there, with its kind, view and signals, and no other;
                 imported regions are numbered without a gap and hold signals of their kind
@@ -12,16 +12,27 @@ Checks, by name:
 ``flat``        motion and pupil traces vary; a blink trace that doesn't is a warning
 ``norm``        masks have unit norm (F5 scales them); otherwise a warning
 
-The first four are about structure and can't be overridden: rows couldn't be made. The others can be accepted.
+Checks of keypoints:
+
+``pose_view``     the view that is loaded has keypoints
+``body_parts``    every view has those of the body parts that the task's model declares, and no other
+``frames``        every body part has the frames that count, as the manifest and the videos have
+``nan``           a point is no number only in frames whose likelihood is 0
+``likelihood``    lies between 0 and 1
+``empty_frames``  frames without points are told as a warning
+
+What is about structure can't be overridden: rows couldn't be made. What is about numbers can be accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
 
 from fmdj_cloud.contracts import Manifest, SvdParams
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load.plausible import check_finite, check_flat, check_tails
+from fmdj_cloud.load.pose_check import check_body_parts, check_keypoint_frames, check_points, check_views
 from fmdj_cloud.load.structure import (
     check_components,
     check_frames,
@@ -33,7 +44,7 @@ from fmdj_cloud.load.verdict import Check, Verdict
 from fmdj_cloud.settings import LoadSettings
 from fmdj_cloud.signals_h5 import SignalsReader
 
-ACCEPTABLE = frozenset({"nan", "tail", "flat", "norm"})
+ACCEPTABLE = frozenset({"nan", "tail", "flat", "norm", "likelihood"})
 """Checks that a person may override."""
 
 
@@ -66,7 +77,7 @@ def check_signals(
     LoadError
         If the file isn't laid out as :mod:`fmdj_cloud.signals_h5` says.
     """
-    try:
+    with _laid_out():
         regions = check_regions(signals, params) if params is not None else check_imported_regions(signals)
         checks = [*regions, *check_summary(signals)]
         if not failures(checks):
@@ -75,9 +86,46 @@ def check_signals(
             checks += check_finite(signals, limits)
             checks += check_tails(signals, manifest, limits)
             checks += check_flat(signals, limits)
-    except (KeyError, OSError, ValueError) as error:  # what h5py raises for a part that is missing or malformed
-        raise LoadError(f"signals.h5 isn't laid out as documented ({error}): compute the task again.") from error
-    return [_accepted(check) if check.name in accept else check for check in checks]
+    return _with_accepted(checks, accept)
+
+
+def check_keypoints(
+    signals: SignalsReader,
+    manifest: Manifest,
+    view: int,
+    declared: Collection[str],
+    accept: Collection[str] = (),
+) -> list[Check]:
+    """Check a file of keypoints; when its structure is wrong, its numbers aren't looked at.
+
+    Parameters
+    ----------
+    signals : SignalsReader
+    manifest : Manifest
+    view : int
+        The one that is loaded; the others are checked, too.
+    declared : collection of str
+        Body parts of the task's model.
+    accept : collection of str
+        Names of checks that a person has overridden: what fails there is a warning.
+
+    Returns
+    -------
+    list of Check
+        Passes too, so that what was checked can be shown.
+
+    Raises
+    ------
+    LoadError
+        If the file isn't laid out as :mod:`fmdj_cloud.signals_h5` says.
+    """
+    with _laid_out():
+        checks = [*check_views(signals, view), *check_body_parts(signals, declared)]
+        if not failures(checks):
+            checks += check_keypoint_frames(signals, manifest)
+        if not failures(checks):
+            checks += check_points(signals)
+    return _with_accepted(checks, accept)
 
 
 def failures(checks: Iterable[Check]) -> list[Check]:
@@ -102,6 +150,18 @@ def require(checks: Iterable[Check]) -> None:
     )
     others = f" Failed checks beside this one: {len(failed) - 1}." if len(failed) > 1 else ""
     raise LoadError(first.sentence + remedy + others, check=first.name)
+
+
+@contextlib.contextmanager
+def _laid_out() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, OSError, ValueError) as error:  # what h5py raises for a part that is missing or malformed
+        raise LoadError(f"signals.h5 isn't laid out as documented ({error}): compute the task again.") from error
+
+
+def _with_accepted(checks: Iterable[Check], accept: Collection[str]) -> list[Check]:
+    return [_accepted(check) if check.name in accept else check for check in checks]
 
 
 def _accepted(check: Check) -> Check:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 
-from fmdj_cloud.contracts import FailureClass, Kind, Outcome, RunRecord, RunState, Wanted
+from fmdj_cloud.contracts import FailureClass, Outcome, RunRecord, RunState, Wanted
 from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError, FmdjError, LoadError, LostRaceError
 from fmdj_cloud.load.insert import Insertion, insert_run
 from fmdj_cloud.load.prepare import prepared
@@ -16,6 +17,7 @@ from fmdj_cloud.logs import log_context
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.turns import in_turn
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage.base import Store
 from fmdj_cloud.telemetry import LOADS
@@ -24,9 +26,10 @@ logger = logging.getLogger(__name__)
 
 _MIB = 1 << 20
 _BACKOFF_MAX_S = 600.0
+_PASS_S = 60.0
+"""However much one pipeline has published, another's first run isn't kept waiting for all of it."""
 _DOUBLINGS = 16
 """Enough to get from any interval to the longest pause, and small enough not to overflow."""
-_KINDS = (Kind.SVD, Kind.IMPORT)
 
 
 class Loader:
@@ -62,13 +65,15 @@ class Loader:
         self._later: dict[str, tuple[int, float]] = {}
         """run_id -> (tries, when next), for published runs that met trouble."""
 
-    def run_pass(self, stop: threading.Event | None = None) -> list[LoadResult]:
-        """Try every published run that is due once, most urgent first.
+    def run_pass(self, stop: threading.Event | None = None, begin_s: float = math.inf) -> list[LoadResult]:
+        """Try every published run that is due once, of each pipeline in turn, and of each the most urgent first.
 
         Parameters
         ----------
         stop : threading.Event, optional
             Ends the pass after the run in hand.
+        begin_s : float
+            No further run is begun with after so many seconds: what others have published since is looked at.
 
         Returns
         -------
@@ -84,13 +89,14 @@ class Loader:
         """
         self._database.ensure_connected()
         closed = self._open_labs()
-        published = [run for run in self._ledger.runs(states={RunState.PUBLISHED}) if run.kind in _KINDS]
+        give_up = self._clock() + begin_s
+        published = self._ledger.runs(states={RunState.PUBLISHED})
         known = {run.run_id for run in published}
         self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
         self._beat("database")
         results: list[LoadResult] = []
-        for run in published:
-            if stop is not None and stop.is_set():
+        for run in in_turn(published, lambda run: run.pipeline):
+            if (stop is not None and stop.is_set()) or (results and self._clock() > give_up):
                 break
             if not self._due(run):
                 continue
@@ -118,7 +124,7 @@ class Loader:
         while not stop.is_set():
             self._beat("pass")
             try:
-                self.run_pass(stop)
+                self.run_pass(stop, _PASS_S)
                 failures, told = 0, ""
             except ConfigError as error:
                 failures = 0
@@ -132,7 +138,8 @@ class Loader:
 
     def _due(self, run: RunRecord) -> bool:
         _, when = self._later.get(run.run_id, (0, 0.0))
-        return run.pipeline in self._labs and run.wanted is Wanted.RUN and self._clock() >= when
+        lab = self._labs.get(run.pipeline)
+        return lab is not None and lab.has(run) and run.wanted is Wanted.RUN and self._clock() >= when
 
     def _load(self, run: RunRecord) -> tuple[LoadResult, Exception | None]:
         began = self._clock()

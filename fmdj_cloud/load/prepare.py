@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fmdj_cloud.contracts import Kind, Manifest, RunRecord, RunSpec
 from fmdj_cloud.errors import LoadError
-from fmdj_cloud.load.check import check_signals, require
-from fmdj_cloud.load.insert import Prepared
+from fmdj_cloud.load.check import check_keypoints, check_signals, require
 from fmdj_cloud.load.read import fetched_signals, output_dir, read_published
-from fmdj_cloud.load.verdict import Verdict
+from fmdj_cloud.load.verdict import Check, Verdict
 from fmdj_cloud.names import parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -39,6 +39,31 @@ class Published:
     manifest: Manifest
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose outputs are here, verified and checked.
+
+    Attributes
+    ----------
+    run : RunRecord
+    key : Mapping
+        Primary key of its task, native values.
+    manifest : Manifest
+    signals : SignalsReader
+    output_dir : str or None
+        New value of the task's output directory; None leaves it as it is.
+    pose_view : int
+        View whose keypoints are loaded, where there are any.
+    """
+
+    run: RunRecord
+    key: Mapping[str, Any]
+    manifest: Manifest
+    signals: SignalsReader
+    output_dir: str | None
+    pose_view: int = 0
+
+
 def published(store: Store, ledger: Ledger, run: RunRecord) -> Published:
     """Read the spec and the pinned manifest of a published run.
 
@@ -51,7 +76,9 @@ def published(store: Store, ledger: Ledger, run: RunRecord) -> Published:
     if attempt is None:
         raise LoadError(f"Attempt {run.attempt} of run {run.run_id} isn't in the ledger: retry the run.")
     spec, manifest = read_published(store, run, attempt)
-    if spec.svd is None and run.kind is not Kind.IMPORT:
+    if run.task_kind is Kind.POSE and spec.pose is None:
+        raise LoadError(f"The spec of run {run.run_id} has no pose parameters: retry the run.")
+    if run.kind is Kind.SVD and spec.svd is None:
         raise LoadError(f"The spec of run {run.run_id} has no SVD parameters: retry the run.")
     return Published(run, attempt.folder, spec, manifest)
 
@@ -90,8 +117,19 @@ def prepared(
         fetched_signals(store, found.folder, found.manifest, limits.workdir) as path,
         SignalsReader(path) as signals,
     ):
-        accept = {*found.spec.accept, *ledger.accepted(run)}
-        checks = check_signals(signals, found.manifest, found.spec.svd, limits, accept)
+        checks = _check(ledger, lab, found, signals, limits)
         require(checks)
         warnings = tuple(check.sentence for check in checks if check.verdict is Verdict.WARN)
-        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder), warnings
+        view = found.spec.pose.pose_view if found.spec.pose is not None else 0
+        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder, view), warnings
+
+
+def _check(ledger: Ledger, lab: Lab, found: Published, signals: SignalsReader, limits: LoadSettings) -> list[Check]:
+    accept = {*found.spec.accept, *ledger.accepted(found.run)}
+    pose = found.spec.pose
+    if pose is None:
+        return check_signals(signals, found.manifest, found.spec.svd, limits, accept)
+    task = lab.tasks_of(found.run).get(parse_key(found.run.task))
+    # A task that is gone has no model any more, and gets no rows either
+    declared = pose.body_parts if task is None or task.model is None else task.model.body_parts
+    return check_keypoints(signals, found.manifest, pose.pose_view, declared, accept)

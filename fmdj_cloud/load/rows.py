@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fmdj_cloud.contracts import Manifest
+from fmdj_cloud.contracts import Manifest, Origin
 from fmdj_cloud.load.slices import component_slices
 from fmdj_cloud.signals_h5 import Basis, RegionInfo, SignalsReader
 
@@ -60,21 +60,20 @@ class Batch:
     table : Table
     rows : tuple of dict
         All with the same attributes.
-    nbytes : int
-        Bytes of the arrays in them.
     """
 
     table: Table
     rows: tuple[Row, ...]
-    nbytes: int
 
 
 def processing_row(key: Mapping[str, Any], manifest: Manifest) -> Row:
-    """Return the row of FacemapProcessing: when the outputs were made, and by which Facemap."""
+    """Return the row of FacemapProcessing: when the outputs were made, and by which Facemap, or which turbo engine."""
+    by_turbo = any(signal.origin is Origin.TURBO for signal in manifest.signals)
+    version = f"fmdj {manifest.versions.get('fmdj', '')}" if by_turbo else manifest.versions.get("facemap", "")
     return {
         **key,
         "processing_time": manifest.finished.replace(microsecond=0),
-        "package_version": manifest.versions.get("facemap", "")[:_VERSION_MAX],
+        "package_version": version[:_VERSION_MAX],
     }
 
 
@@ -115,7 +114,7 @@ def signal_batches(key: Mapping[str, Any], signals: SignalsReader, shape: Shape,
         Bytes of arrays in a batch; a batch of a single row may have more.
     """
     regions = signals.regions()
-    yield Batch(Table.FACIAL_SIGNAL, ({**key},), 0)
+    yield Batch(Table.FACIAL_SIGNAL, ({**key},))
     for table, rows in (
         (Table.REGION, (_region_row(key, signals, region, shape) for region in regions)),
         (Table.MOTION_SVD, _component_rows(key, signals, regions, "mot", shape, slice_bytes)),
@@ -125,21 +124,23 @@ def signal_batches(key: Mapping[str, Any], signals: SignalsReader, shape: Shape,
         (Table.BLINK, _blink_rows(key, signals, regions)),
         (Table.RUNNING, _running_rows(key, signals, regions)),
     ):
-        yield from _batches(table, rows, slice_bytes)
+        for batch in batches(rows, slice_bytes):
+            yield Batch(table, batch)
 
 
-def _batches(table: Table, rows: Iterable[Row], slice_bytes: int) -> Iterator[Batch]:
+def batches(rows: Iterable[Row], slice_bytes: int) -> Iterator[tuple[Row, ...]]:
+    """Yield rows in order, at most `slice_bytes` of arrays at a time (at least one row)."""
     batch: list[Row] = []
     total = 0
     for row in rows:
         size = sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
         if batch and total + size > slice_bytes:
-            yield Batch(table, tuple(batch), total)
+            yield tuple(batch)
             batch, total = [], 0
         batch.append(row)
         total += size
     if batch:
-        yield Batch(table, tuple(batch), total)
+        yield tuple(batch)
 
 
 def _region_row(key: Mapping[str, Any], signals: SignalsReader, region: RegionInfo, shape: Shape) -> Row:

@@ -99,6 +99,17 @@ def check_summary(signals: SignalsReader) -> Iterator[Check]:
 
 def check_frames(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
     """Check ``frames``: file, manifest, videos and every trace have the same number."""
+    yield from check_counts(signals, manifest)
+    count = signals.nframes
+    for region in signals.regions():
+        for path in (path for paths in _DATASETS.values() for path in paths):
+            if (shape := signals.shape(region.roi_no, path)) is not None:
+                sentence = f"signals.h5: {path} of {label(region)} has {shape[0]} rows for {count} frames."
+                yield judge("frames", region, shape[0] == count, shape[0], count, sentence)
+
+
+def check_counts(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
+    """Check ``frames`` of the whole file: it, the manifest and the videos have the same number."""
     count = signals.nframes
     sentence = f"signals.h5 has {count} frames, its manifest says {manifest.nframes}: compute the task again."
     yield judge("frames", None, count == manifest.nframes, count, manifest.nframes, sentence)
@@ -109,11 +120,6 @@ def check_frames(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
             " view counts): some were made up or lost; look at the videos and compute the task again."
         )
         yield judge("frames", None, decoded == manifest.nframes, manifest.nframes, decoded, sentence)
-    for region in signals.regions():
-        for path in (path for paths in _DATASETS.values() for path in paths):
-            if (shape := signals.shape(region.roi_no, path)) is not None:
-                sentence = f"signals.h5: {path} of {label(region)} has {shape[0]} rows for {count} frames."
-                yield judge("frames", region, shape[0] == count, shape[0], count, sentence)
 
 
 def check_components(signals: SignalsReader) -> Iterator[Check]:

@@ -59,6 +59,29 @@ class Dialect:
         # MySQL knows no such limit, and reads what is for MariaDB alone as a comment
         return f"SET @fmdj_idle = {seconds} /*M!100300 , SESSION idle_transaction_timeout = {seconds} */"
 
+    def nul_position(self, column: str) -> str:
+        """Return the expression of where the first NUL of a column of bytes is, from 1; NULL where there is none."""
+        if self.backend == "postgresql":
+            return rf"NULLIF(POSITION('\x00'::bytea IN {column}), 0)"
+        return f"NULLIF(LOCATE(X'00', {column}), 0)"
+
+    def sha256(self, expression: str) -> str:
+        """Return the expression of the SHA-256 of bytes, as lower-case hexadecimal digits."""
+        if self.backend == "postgresql":
+            return f"ENCODE(SHA256({expression}), 'hex')"
+        return f"SHA2({expression}, 256)"
+
+    @property
+    def connection_id(self) -> str:
+        """Expression: the number by which the server knows this connection."""
+        return "pg_backend_pid()" if self.backend == "postgresql" else "CONNECTION_ID()"
+
+    def seconds_since(self, column: str) -> str:
+        """Return the expression of how long ago a time is that was written as CURRENT_TIMESTAMP, seconds."""
+        if self.backend == "postgresql":
+            return f"EXTRACT(EPOCH FROM LOCALTIMESTAMP - {column})"
+        return f"TIMESTAMPDIFF(SECOND, {column}, CURRENT_TIMESTAMP)"
+
     def lock(self, name: str) -> tuple[str, tuple[object, ...]]:
         """Return statement and arguments that take the server-wide lock called `name`, waiting for it."""
         if self.backend == "postgresql":

@@ -11,6 +11,7 @@ import datajoint as dj
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element_tables import element_classes
+from fmdj_cloud.pipeline.formats import Format, format_of, require_values
 from fmdj_cloud.pipeline.populate import Runner
 
 _MASTERS = ("VideoRecording", "RecordingInfo", "FacemapTask", "FacemapProcessing", "FacialSignal")
@@ -49,6 +50,11 @@ class Element:
     Summary: Any
     component: str
 
+    @property
+    def format(self) -> Format:
+        """Which clients can read the results: DataJoint 0.14's or 2.x's."""
+        return format_of(self.Region)  # FacialSignal has no column of its own
+
 
 def declare_element(
     database: Database, schema_name: str, *, linking_module: Any, runner: Runner | None = None
@@ -68,12 +74,13 @@ def declare_element(
     Raises
     ------
     ConfigError
-        If the linking module lacks a table.
+        If the linking module lacks a table, or DataJoint 0.14 declared the schema's tables.
     """
     linked = importlib.import_module(linking_module) if isinstance(linking_module, str) else linking_module
     missing = [name for name in ("Session", "Device") if not hasattr(linked, name)]
     if missing:
         raise ConfigError(f"The linking module {_name(linked)} has no table {' and no '.join(missing)}: add it.")
+    _refuse_old_tables(database, schema_name)
     classes = element_classes(runner)
     with database.exclusive(f"fmdj-declare-{schema_name}"):
         schema = database.instance.Schema(schema_name)
@@ -112,12 +119,33 @@ def open_element(database: Database, schema_name: str) -> Element:
     return _element(database, schema_name, classes)
 
 
+def _refuse_old_tables(database: Database, schema_name: str) -> None:
+    """Refuse to declare anything beside tables of DataJoint 0.14: it would leave a ``~lineage`` that spoils joins."""
+    if database.backend != "mysql":
+        return
+    rows = database.query(
+        "SELECT column_comment FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
+        "AND column_name = %s",
+        (schema_name, "video_recording", "recording_id"),
+    )
+    if rows and not str(rows[0][0]).startswith(":"):
+        raise ConfigError(
+            f"The tables of {schema_name!r} were declared by DataJoint 0.14, and can't be declared by 2.x too: let a "
+            "controller and a loader serve them as they are, or migrate them first (datajoint.migrate)."
+        )
+
+
 def _element(database: Database, schema_name: str, classes: dict[str, Any]) -> Element:
     tables = {name: classes[name] for name in _MASTERS}
     tables["VideoFile"] = classes["VideoRecording"].File
     tables |= {part: getattr(classes["FacialSignal"], part) for part in _PARTS}
-    # Every heading is read before anything is joined, or DataJoint misses lineages
-    headings = {name: tuple(table.heading.names) for name, table in tables.items()}
+    try:
+        # Every heading is read before anything is joined, or DataJoint misses lineages
+        headings = {name: tuple(table.heading.names) for name, table in tables.items()}
+    except dj.errors.DataJointError as error:
+        raise ConfigError(f"The tables of {schema_name!r} can't be read ({error}): mend that table.") from error
+    for table in tables.values():
+        require_values(table)
     component = next((name for name in ("component_id", "pc_no") if name in headings["MotionSVD"]), None)
     if component is None:
         raise ConfigError(f"FacialSignal.MotionSVD of {schema_name!r} has neither component_id nor pc_no in its key.")

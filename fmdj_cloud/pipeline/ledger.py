@@ -20,6 +20,7 @@ from fmdj_cloud.pipeline.ledger_bindings import ACTIVE
 from fmdj_cloud.pipeline.ledger_leader import Leadership, Pipelines, Requests
 from fmdj_cloud.pipeline.ledger_restore import Restoring
 from fmdj_cloud.pipeline.ledger_triggers import Triggers
+from fmdj_cloud.pipeline.ledger_yielding import Yielding
 from fmdj_cloud.pipeline.repeating import repeated
 
 _ASKED_AGAIN = FINISHED_STATES | {RunState.FAILED, RunState.CANCELLED}
@@ -30,7 +31,7 @@ ManifestVerifies = Callable[[str, int, str], bool]
 """(run folder, attempt, manifest sha256) -> whether that manifest still verifies."""
 
 
-class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
+class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers, Yielding):
     """All of the ledger on one connection.
 
     Its schema is declared where it isn't yet. Every state change is one conditional UPDATE on the run's
@@ -90,6 +91,8 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
         """
         found = self.run(run_id)
         recompute = self.recompute_asked(task.task_digest)
+        if recompute:
+            plan = plan.model_copy(update={"reuse": False})
         reload = (
             found is not None
             and found.state in _ASKED_AGAIN
@@ -186,6 +189,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
         row = {
             "run_id": run_id,
             "kind": Kind(run_id.rpartition("-")[0]).value,
+            "task_kind": task.kind.value,
             "pipeline": task.pipeline,
             "task": canonical_key(task.key),
             "task_digest": task.task_digest,
@@ -200,6 +204,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
             "failures": "{}",
             "estimate": plan.estimate.model_dump_json(),
             "profile": plan.profile,
+            "shards": plan.shards,
             "plan": plan.model_dump_json().encode(),
         }
         if not self.database.insert_new(self._run, row, ["run_id"], clock=("created", "updated")):
@@ -223,6 +228,7 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers):
                 "output_dir": output_dir_uri,
                 "estimate": plan.estimate.model_dump_json(),
                 "profile": plan.profile,
+                "shards": plan.shards,
             }
         also = ("plan = %s", (plan.model_dump_json().encode(),)) if not reload else ("", ())
         if not self._change(found.run_id, {found.state}, found.attempt, sets, epoch=None, also=also):

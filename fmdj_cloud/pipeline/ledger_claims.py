@@ -9,7 +9,6 @@ from fmdj_cloud.contracts import POPULATE, ClaimedRun, ClaimRecord, Kind, Overri
 from fmdj_cloud.pipeline.ledger_base import one_of
 from fmdj_cloud.pipeline.ledger_bindings import ACTIVE
 from fmdj_cloud.pipeline.ledger_orders import Orders
-from fmdj_cloud.pipeline.ledger_rows import ALL_STAGES
 
 OVERRIDES = ("priority", "profile", "time_budget_s", "shards")
 """Columns of what a FacemapRun asks for."""
@@ -38,10 +37,11 @@ class Claims(Orders):
             f"{', '.join(f'c.{name}' for name in OVERRIDES)}, r.run_id, r.state, r.attempt, r.wanted, j.launcher "
             f"FROM {self._claim} c "
             f"LEFT JOIN {self._run} r ON r.task_digest = c.task_digest AND r.state IN ({one_of(ACTIVE)}) "
-            f"LEFT JOIN {self._job} j ON j.run_id = r.run_id AND j.attempt = r.attempt AND j.stage = %s "
+            f"LEFT JOIN {self._attempt} a ON a.run_id = r.run_id AND a.attempt = r.attempt "
+            f"LEFT JOIN {self._job} j ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = a.stage "
             "ORDER BY c.task_digest, r.created"
         )
-        return [_claim_record(row) for row in self.database.query(sql, (*ACTIVE, ALL_STAGES))]
+        return [_claim_record(row) for row in self.database.query(sql, ACTIVE)]
 
     def claims_mark(self) -> tuple[tuple[Any, ...], ...]:
         """Return something that differs whenever a run of a claimed task has changed: one query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from fmdj_cloud.contracts import Engine, PipelineRecord, RequestRecord
+from fmdj_cloud.contracts import Basis, Engine, PipelineRecord, RequestRecord
 from fmdj_cloud.pipeline.ledger_base import LedgerBase
 from fmdj_cloud.pipeline.ledger_rows import PIPELINE_COLUMNS, REQUEST_COLUMNS, fit, pipeline_record, request_record
 from fmdj_cloud.pipeline.repeating import repeated
@@ -115,7 +115,7 @@ class Pipelines(LedgerBase):
 
     @repeated
     def see_pipeline(
-        self, name: str, *, engine: Engine, pending: int, limit: int, basis: str = "facemap"
+        self, name: str, *, engine: Engine, pending: int, limit: int, basis: Basis = Basis.EXACT
     ) -> PipelineRecord:
         """Return a pipeline's record; at first sight, make it.
 
@@ -128,11 +128,11 @@ class Pipelines(LedgerBase):
             Tasks pending now.
         limit : int
             With more than these at first sight, the brake is on until :meth:`release`.
-        basis : str
-            How the engine makes the SVD's basis; fixed like the engine.
+        basis : Basis
+            How the engine turbo makes the SVD's basis; fixed like the engine.
         """
         if not (known := self._pipelines(" WHERE name = %s", (name,))):
-            row = {"name": name, "brake": pending > limit, "engine": engine.value, "basis": basis}
+            row = {"name": name, "brake": pending > limit, "engine": engine.value, "basis": basis.value}
             self.database.insert_new(self._pipeline, row, ["name"], clock=("first_seen",))
             known = self._pipelines(" WHERE name = %s", (name,))
         return known[0]

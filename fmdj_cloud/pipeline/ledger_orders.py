@@ -17,13 +17,13 @@ from fmdj_cloud.contracts import (
 from fmdj_cloud.pipeline.ledger_base import one_of
 from fmdj_cloud.pipeline.ledger_bindings import ACTIVE, Bindings
 from fmdj_cloud.pipeline.ledger_rows import fit
-from fmdj_cloud.pipeline.ledger_runs import Runs
+from fmdj_cloud.pipeline.ledger_stages import Stages
 from fmdj_cloud.pipeline.repeating import repeated
 
 _FINISHED = tuple(sorted(state.value for state in FINISHED_STATES))
 
 
-class Orders(Runs, Bindings):
+class Orders(Stages, Bindings):
     """Orders. Each is conditional on what was seen: False means that it changed meanwhile, and nothing was written."""
 
     @repeated

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from fmdj_cloud.contracts import AttemptRecord, Kind, RunPlan, RunRecord, RunState, Wanted
 from fmdj_cloud.errors import LostRaceError
 from fmdj_cloud.pipeline.ledger_base import LedgerBase, one_of
-from fmdj_cloud.pipeline.ledger_rows import ALL_STAGES, ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_record, run_record
+from fmdj_cloud.pipeline.ledger_rows import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_record, run_record
 
 _IDS_AT_A_TIME = 500
 
@@ -60,7 +60,8 @@ class RunReading(LedgerBase):
         rows = self.database.query(f"SELECT plan FROM {self._run} WHERE run_id = %s", (run_id,))
         if not rows:
             raise LostRaceError(f"There is no run {run_id} in the ledger.")
-        return RunPlan.model_validate_json(bytes(rows[0][0]))
+        plan = rows[0][0]  # text on MySQL, where DataJoint 0.14 takes bytes for a blob of its own
+        return RunPlan.model_validate_json(plan if isinstance(plan, str) else bytes(plan))
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
         """Return a run's attempts, oldest first."""
@@ -76,7 +77,7 @@ class RunReading(LedgerBase):
         sql = (
             f"SELECT {ATTEMPT_COLUMNS} FROM {self._run} r JOIN {self._attempt} a "
             f"ON a.run_id = r.run_id AND a.attempt = r.attempt JOIN {self._job} j "
-            f"ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = '{ALL_STAGES}' WHERE r.state = %s"
+            "ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = a.stage WHERE r.state = %s"
         )
         rows = self.database.query(sql, (RunState.LAUNCHED.value,))
         return {attempt.run_id: attempt for attempt in map(attempt_record, rows)}
@@ -103,7 +104,7 @@ class RunReading(LedgerBase):
     def _attempts(self, where: str, args: tuple[str | int, ...]) -> list[AttemptRecord]:
         sql = (
             f"SELECT {ATTEMPT_COLUMNS} FROM {self._attempt} a JOIN {self._job} j "
-            f"ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = '{ALL_STAGES}' "
+            "ON j.run_id = a.run_id AND j.attempt = a.attempt AND j.stage = a.stage "
             f"WHERE a.run_id = %s{where} ORDER BY a.attempt"
         )
         return [attempt_record(row) for row in self.database.query(sql, args)]

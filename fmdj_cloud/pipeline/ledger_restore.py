@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fmdj_cloud.contracts import AttemptRecord, BindingState, RunPlan, RunRecord, TaskRecord, Wanted
 from fmdj_cloud.pipeline.ledger_orders import Orders
-from fmdj_cloud.pipeline.ledger_rows import ALL_STAGES, fit
+from fmdj_cloud.pipeline.ledger_rows import fit
 from fmdj_cloud.pipeline.repeating import repeated
 
 
@@ -87,8 +87,10 @@ class Restoring(Orders):
             "sentence": fit(attempt.sentence),
             "evidence": "{}",
             "limits": attempt.limits.model_dump_json(),
+            "stage": attempt.stage.value,
         }
         self.database.insert_new(self._attempt, key | row, list(key))
-        key |= {"stage": ALL_STAGES}
+        key |= {"stage": attempt.stage.value}
         job = {"launcher": attempt.launcher, "job_name": attempt.job_name, "job_uid": attempt.job_uid}
-        self.database.insert_new(self._job, key | job | {"outcome": attempt.outcome}, list(key))
+        pods = {"shards": attempt.shards, "pods": attempt.pods}
+        self.database.insert_new(self._job, key | job | pods | {"outcome": attempt.outcome}, list(key))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fmdj_cloud.contracts import (
     AttemptRecord,
+    Basis,
     BindingRecord,
     BindingState,
     Engine,
@@ -20,23 +21,23 @@ from fmdj_cloud.contracts import (
     RequestRecord,
     RunRecord,
     RunState,
+    StageRecord,
     Wanted,
 )
 from fmdj_cloud.pipeline.ledger_tables import EVIDENCE_MAX, SENTENCE_MAX
 
 RUN_COLUMNS = (
-    "run_id, kind, pipeline, task, task_digest, content_digest, param_digest, state, wanted, attempt, priority, "
-    "output_dir, manifest_sha256, failure_class, sentence, not_before, failures, estimate, profile, created, "
-    "updated"
+    "run_id, kind, task_kind, pipeline, task, task_digest, content_digest, param_digest, state, wanted, attempt, "
+    "priority, output_dir, manifest_sha256, failure_class, sentence, not_before, failures, estimate, profile, shards, "
+    "created, updated"
 )
 ATTEMPT_COLUMNS = (
     "a.run_id, a.attempt, a.folder, a.spec_sha256, j.launcher, j.job_name, j.job_uid, a.started, a.finished, "
-    "a.outcome, a.sentence, a.evidence, a.limits"
+    "a.outcome, a.sentence, a.evidence, a.limits, a.stage, j.shards, j.pods"
 )
 PIPELINE_COLUMNS = "name, first_seen, brake, engine, basis"
 REQUEST_COLUMNS = "request_id, what, asked_by, state, sentence, created, updated"
-ALL_STAGES = "all"
-"""Stage of the one Job of an attempt that isn't sharded."""
+STAGE_COLUMNS = "stage, launcher, job_name, job_uid, shards, pods, node, outcome, gpu_seconds"
 
 
 def run_record(row: Sequence[Any]) -> RunRecord:
@@ -46,6 +47,7 @@ def run_record(row: Sequence[Any]) -> RunRecord:
         **values
         | {
             "kind": Kind(values["kind"]),
+            "task_kind": Kind(values["task_kind"]),
             "state": RunState(values["state"]),
             "wanted": Wanted(values["wanted"]),
             "failure_class": _failure_class(values["failure_class"]),
@@ -61,6 +63,11 @@ def attempt_record(row: Sequence[Any]) -> AttemptRecord:
     return AttemptRecord(
         **values | {"evidence": json.loads(values["evidence"]), "limits": Limits.model_validate_json(values["limits"])}
     )
+
+
+def stage_record(row: Sequence[Any]) -> StageRecord:
+    """Return the record of a row of `STAGE_COLUMNS`."""
+    return StageRecord(**dict(zip(STAGE_COLUMNS.split(", "), row, strict=True)))
 
 
 def binding_record(pipeline: str, kind: Kind, key: dict[str, Any], row: Sequence[Any]) -> BindingRecord:
@@ -87,7 +94,9 @@ def binding_record(pipeline: str, kind: Kind, key: dict[str, Any], row: Sequence
 def pipeline_record(row: Sequence[Any]) -> PipelineRecord:
     """Return the record of a row of `PIPELINE_COLUMNS`."""
     name, first_seen, brake, engine, basis = row
-    return PipelineRecord(name=name, first_seen=first_seen, brake=bool(brake), engine=Engine(engine), basis=basis)
+    return PipelineRecord(
+        name=name, first_seen=first_seen, brake=bool(brake), engine=Engine(engine), basis=Basis(basis)
+    )
 
 
 def request_record(row: Sequence[Any]) -> RequestRecord:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 
-from fmdj_cloud.contracts import Limits, Outcome, RunState, Wanted
+from fmdj_cloud.contracts import Limits, Outcome, RunState, Stage, Wanted
 from fmdj_cloud.pipeline.ledger_base import NOTHING, Sql, one_of
 from fmdj_cloud.pipeline.ledger_reading import RunReading
-from fmdj_cloud.pipeline.ledger_rows import ALL_STAGES, evidence_json, failure_of, fit
+from fmdj_cloud.pipeline.ledger_rows import evidence_json, failure_of, fit
 from fmdj_cloud.pipeline.repeating import repeated
 
 _HOLDABLE = frozenset({RunState.READY, RunState.LAUNCHED})
@@ -26,14 +26,16 @@ class Runs(RunReading):
     """
 
     @repeated
-    def note_usage(self, run_id: str, attempt: int, *, node: str, gpu_s: float, epoch: int | None) -> None:
-        """Record where an attempt that is about to end ran, and the GPU seconds it held."""
+    def note_usage(
+        self, run_id: str, attempt: int, *, node: str, gpu_s: float, epoch: int | None, stage: Stage = Stage.ALL
+    ) -> None:
+        """Record where a stage of an attempt that is about to end ran, and the GPU seconds it held."""
         fence, fence_args = self._fence(epoch)
         with self.database.transaction():
             self.database.execute(
                 f"UPDATE {self._job} SET node = %s, gpu_seconds = %s WHERE run_id = %s AND attempt = %s AND stage = %s"
                 f"{fence}",
-                (node or None, gpu_s, run_id, attempt, ALL_STAGES, *fence_args),
+                (node or None, gpu_s, run_id, attempt, stage.value, *fence_args),
             )
 
     @repeated
@@ -48,10 +50,25 @@ class Runs(RunReading):
         job_name: str,
         limits: Limits,
         epoch: int | None,
+        stage: Stage = Stage.ALL,
+        shards: int = 1,
+        pods: int = 1,
     ) -> bool:
         """Ready -> launched, before the Job is created: what was launched without a UID is created again.
 
         Only while the run is wanted.
+
+        Parameters
+        ----------
+        run_id : str
+        attempt : int
+        folder, spec_sha256, launcher, job_name : str
+        limits : Limits
+        epoch : int or None
+        stage : Stage, optional
+            With which the attempt begins.
+        shards, pods : int, optional
+            Pods that its Job takes, in all and at a time.
         """
         sets = {"state": RunState.LAUNCHED.value, "not_before": None, "failure_class": None, "sentence": ""}
         with self.database.transaction():
@@ -60,20 +77,19 @@ class Runs(RunReading):
                 return False
             key = {"run_id": run_id, "attempt": attempt}
             row = {"folder": folder, "spec_sha256": spec_sha256, "sentence": "", "evidence": "{}"}
-            row["limits"] = limits.model_dump_json()
+            row |= {"limits": limits.model_dump_json(), "stage": stage.value}
             self.database.insert_new(self._attempt, key | row, list(key), clock=("started",))
-            key |= {"stage": ALL_STAGES}
-            self.database.insert_new(self._job, key | {"launcher": launcher, "job_name": job_name}, list(key))
+            self._insert_job(run_id, attempt, stage, launcher, job_name, shards, pods)
             return True
 
     @repeated
-    def confirm(self, run_id: str, attempt: int, *, job_uid: str, epoch: int | None) -> bool:
-        """Record the UID of the Job that an attempt has; the run stays launched."""
+    def confirm(self, run_id: str, attempt: int, *, job_uid: str, epoch: int | None, stage: Stage = Stage.ALL) -> bool:
+        """Record the UID of the Job that a stage of an attempt has; the run stays launched."""
         with self.database.transaction():
             if not self._change(run_id, {RunState.LAUNCHED}, attempt, {}, epoch=epoch):
                 return False
             sql = f"UPDATE {self._job} SET job_uid = %s WHERE run_id = %s AND attempt = %s AND stage = %s"
-            self.database.execute(sql, (job_uid, run_id, attempt, ALL_STAGES))
+            self.database.execute(sql, (job_uid, run_id, attempt, stage.value))
             return True
 
     @repeated
@@ -83,13 +99,18 @@ class Runs(RunReading):
             return self._change(run_id, {RunState.LAUNCHED}, attempt, {"sentence": fit(sentence)}, epoch=epoch)
 
     @repeated
-    def publish(self, run_id: str, attempt: int, manifest_sha256: str, *, epoch: int | None) -> bool:
-        """Launched -> published: pins the manifest."""
+    def publish(
+        self, run_id: str, attempt: int, manifest_sha256: str, *, epoch: int | None, sentence: str = ""
+    ) -> bool:
+        """Launched -> published: pins the manifest; `sentence` says what people should know of it."""
         sets = {"state": RunState.PUBLISHED.value, "manifest_sha256": manifest_sha256}
+        if sentence:
+            sets["sentence"] = fit(sentence)
         with self.database.transaction():
             if not self._change(run_id, {RunState.LAUNCHED}, attempt, sets, epoch=epoch):
                 return False
-            self._close(run_id, attempt, RunState.PUBLISHED.value, Outcome(manifest_sha256=manifest_sha256))
+            outcome = Outcome(manifest_sha256=manifest_sha256, sentence=sentence)
+            self._close(run_id, attempt, RunState.PUBLISHED.value, outcome)
             return True
 
     @repeated
@@ -235,6 +256,13 @@ class Runs(RunReading):
             (*sets.values(), *also[1], run_id, attempt, *names, *where[1], *fence_args),
         )
         return changed == 1
+
+    def _insert_job(
+        self, run_id: str, attempt: int, stage: Stage, launcher: str, job_name: str, shards: int, pods: int
+    ) -> None:
+        key = {"run_id": run_id, "attempt": attempt, "stage": stage.value}
+        row = {"launcher": launcher, "job_name": job_name, "shards": shards, "pods": pods}
+        self.database.insert_new(self._job, key | row, list(key))
 
     def _close(self, run_id: str, attempt: int, name: str, outcome: Outcome) -> None:
         """Record how an attempt ended, if it was launched and hasn't ended before."""

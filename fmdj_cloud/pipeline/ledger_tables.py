@@ -14,8 +14,10 @@ from datajoint.utils import from_camel_case, to_camel_case
 
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.pipeline.creating import create_tables
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element_tables import table_class
+from fmdj_cloud.pipeline.formats import Format, format_of
 from fmdj_cloud.pipeline.keys import key_definition
 
 SENTENCE_MAX = 2000
@@ -64,6 +66,7 @@ _RUN = """
 run_id             : varchar(32)
 ---
 kind               : varchar(8)
+task_kind          : varchar(8)     # of the task table
 pipeline           : varchar(24)
 task               : varchar(4000)  # canonical key
 task_digest        : varchar(64)
@@ -81,11 +84,13 @@ not_before=null    : datetime(6)
 failures           : varchar(1000)  # JSON: failed attempts by class
 estimate           : varchar(1000)  # JSON
 profile            : varchar(32)    # asked for by name; empty is the kind's own
+shards=null        : int32          # at most; null computes in one piece
 plan               : bytes          # JSON
 created            : datetime(6)
 updated            : datetime(6)
 index(state, priority)
 index(task_digest)
+index(content_digest)
 """
 _ATTEMPT = """
 # A numbered try of a run
@@ -100,6 +105,7 @@ outcome=null : varchar(16)
 sentence     : varchar(2000)
 evidence     : varchar(4000)  # JSON
 limits       : varchar(1000)  # JSON
+stage        : varchar(16)    # that it has come to
 """
 _JOB = """
 # A Job of an attempt
@@ -109,6 +115,8 @@ stage        : varchar(16)
 launcher     : varchar(32)
 job_name     : varchar(63)
 job_uid=null : varchar(255)
+shards       : int32          # pods that it takes in all
+pods         : int32          # and at a time
 node=null    : varchar(255)
 outcome=null : varchar(16)
 gpu_seconds=null : float64
@@ -235,12 +243,23 @@ def declare_bindings(database: Database, pipeline: str, kind: Kind, task_table: 
         keys = key_definition(task_table, database.backend, reserved=BINDING_COLUMNS)
         name = class_name(pipeline, f"Binding{kind.value.capitalize()}")
         doc = f"Tasks of pipeline {pipeline}: what is known of each."
-        declare(database, table_class(name, dj.Manual, f"# {doc}\n{keys}{_BINDING}", doc))
+        made = table_class(name, dj.Manual, f"# {doc}\n{keys}{_BINDING}", doc)
+        declare(database, made, like=task_table, clients=format_of(task_table))
     return table
 
 
-def declare(database: Database, *tables: Any) -> None:
+def declare(database: Database, *tables: Any, like: Any = None, clients: Format = Format.NATIVE) -> None:
     """Declare table classes in our schema, one process at a time.
+
+    Parameters
+    ----------
+    database : Database
+    *tables : type
+    like : datajoint table, optional
+        The lab's table whose key the tables copy.
+    clients : Format
+        Who shall read them; on PostgreSQL there is only DataJoint 2. Both read tables for 0.14 that have neither
+        blobs nor UUIDs: those of all pipelines.
 
     Raises
     ------
@@ -252,6 +271,9 @@ def declare(database: Database, *tables: Any) -> None:
     try:
         with database.exclusive(f"fmdj-declare-{name}"):
             schema = database.instance.Schema(name)
+            if database.backend == "mysql":
+                create_tables(database, tables, like, clients)
+                return
             for table in tables:
                 schema(table, context=context)
     except (dj.errors.DataJointError, database.dialect.driver_error) as error:

@@ -120,7 +120,7 @@ class Triggers(Claims):
     def amend_plan(self, run_id: str, attempt: int, plan: RunPlan, *, epoch: int | None) -> bool:
         """Replace what a run that hasn't started its next attempt asks of the cluster, not what it computes."""
         with self.database.transaction():
-            sets = {"profile": plan.profile}
+            sets = {"profile": plan.profile, "shards": plan.shards}
             also: Sql = ("plan = %s", (plan.model_dump_json().encode(),))
             states = {RunState.READY, RunState.HELD}
             return self._change(run_id, states, attempt, sets, epoch=epoch, also=also)

@@ -45,9 +45,9 @@ class PendingQuery:
         return f"SELECT COUNT(*){self._body()}", self._args()
 
     def keys(self, limit: int) -> Sql:
-        """Return the query of the first `limit` keys: most urgent first, then by key."""
-        order = f"COALESCE(b.priority, 0), {self.key.select('t')}"
-        return f"SELECT {self.key.select('t')}{self._body()} ORDER BY {order} LIMIT {int(limit)}", self._args()
+        """Return the query of priority and key of the first `limit` tasks: most urgent first, then by key."""
+        what = f"COALESCE(b.priority, 0), {self.key.select('t')}"
+        return f"SELECT {what}{self._body()} ORDER BY {what} LIMIT {int(limit)}", self._args()
 
     def _body(self) -> str:
         claimed = (

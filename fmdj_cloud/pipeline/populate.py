@@ -9,7 +9,7 @@ activates the tables supplies; nothing here knows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from fmdj_cloud.errors import UsageError
 
@@ -30,12 +30,16 @@ class Outputs(Protocol):
         ...
 
 
-class Runner(Protocol):
-    """Does the work of ``populate()``, on the connection of the tables it was made for."""
+class Fetching(Protocol):
+    """Says what a task of one task table is."""
 
     def fetch(self, key: Key) -> tuple[Any, ...]:
         """Return what a task's computation rests on; other values in the end mean that it was edited."""
         ...
+
+
+class Runner(Fetching, Protocol):
+    """Does the work of ``populate()`` for FacemapTask, on the connection of the tables it was made for."""
 
     def process(self, key: Key) -> Outputs:
         """Have a task's outputs computed, unless they are there, for FacemapProcessing."""
@@ -46,15 +50,26 @@ class Runner(Protocol):
         ...
 
 
-def makers(runner: Runner | None, compute: Callable[[Runner, Key], Outputs]) -> dict[str, Any]:
+class InferenceRunner(Fetching, Protocol):
+    """Does the work of ``populate()`` for FacemapInferenceTask, on the connection of the tables it was made for."""
+
+    def infer(self, key: Key) -> Outputs:
+        """Fetch and check a task's outputs, computing them if need be, for FacemapInference."""
+        ...
+
+
+R = TypeVar("R", bound=Fetching)
+
+
+def makers(runner: R | None, compute: Callable[[R, Key], Outputs]) -> dict[str, Any]:
     """Return the members of a table class that ``populate()`` calls.
 
     Parameters
     ----------
-    runner : Runner or None
+    runner : Fetching or None
         None where the tables are only declared: ``populate()`` then says what to do instead.
     compute : callable
-        What the runner does for this table: :meth:`Runner.process` or :meth:`Runner.extract`.
+        What the runner does for this table, such as :meth:`Runner.process` or :meth:`InferenceRunner.infer`.
     """
 
     def make_fetch(self: Any, key: dict[str, Any]) -> tuple[Any, ...]:
@@ -83,6 +98,5 @@ def refuse_populate(self: Any, key: Key) -> NoReturn:
     """
     raise UsageError(
         f"{type(self).__name__} is not filled by populate() here: activate the tables with "
-        "fmdj_cloud.populate.activate(), or start `fmdj controller` and `fmdj loader`, which see every row of "
-        "FacemapTask."
+        "fmdj_cloud.populate.activate(), or start `fmdj controller` and `fmdj loader`, which see every task."
     )

@@ -13,9 +13,11 @@ import datajoint as dj
 from datajoint.utils import from_camel_case
 
 from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.pipeline.creating import reformat_tables
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element
 from fmdj_cloud.pipeline.element_tables import table_class
+from fmdj_cloud.pipeline.formats import format_of
 from fmdj_cloud.pipeline.keys import key_definition
 from fmdj_cloud.pipeline.ledger_tables import class_name, declare
 
@@ -67,20 +69,43 @@ def declare_signals(database: Database, element: Element, pipeline_name: str) ->
     names = {name: class_name(pipeline_name, name) for name in _TABLES}
     found = database.tables(database.ledger_schema)
     if not {from_camel_case(name) for name in names.values()} <= found:
-        keys = key_definition(element.FacialSignal, database.backend, reserved=_OWN_NAMES)
-        declare(
-            database,
-            *(
-                table_class(
-                    names[name],
-                    dj.Manual,
-                    f"# {name} of pipeline {pipeline_name}\n{keys}\n{_ROI}{columns}",
-                    f"{name} traces of pipeline {pipeline_name}.",
-                )
-                for name, columns in _TABLES.items()
-            ),
-        )
+        made = _classes(database, element, pipeline_name)
+        declare(database, *made, like=element.FacialSignal, clients=element.format)
     return open_signals(database, pipeline_name)
+
+
+def reformat_signals(database: Database, element: Element, pipeline_name: str) -> bool:
+    """Bring the signal tables of a pipeline into its lab's format, if that has changed since they were declared.
+
+    Returns
+    -------
+    bool
+        Whether they were of another format.
+
+    Raises
+    ------
+    ConfigError
+        If they don't exist.
+    """
+    tables = open_signals(database, pipeline_name)
+    found = {format_of(table) for table in (tables.Pupil, tables.Blink, tables.Running)}
+    if database.backend != "mysql" or found == {element.format}:
+        return False
+    reformat_tables(database, _classes(database, element, pipeline_name), element.FacialSignal, element.format)
+    return True
+
+
+def _classes(database: Database, element: Element, pipeline_name: str) -> list[Any]:
+    keys = key_definition(element.FacialSignal, database.backend, reserved=_OWN_NAMES)
+    return [
+        table_class(
+            class_name(pipeline_name, name),
+            dj.Manual,
+            f"# {name} of pipeline {pipeline_name}\n{keys}\n{_ROI}{columns}",
+            f"{name} traces of pipeline {pipeline_name}.",
+        )
+        for name, columns in _TABLES.items()
+    ]
 
 
 def open_signals(database: Database, pipeline_name: str) -> SignalTables:

@@ -10,16 +10,14 @@ from typing import Any
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Kind, RunState
 from fmdj_cloud.errors import ConfigError
-from fmdj_cloud.names import task_digest
 from fmdj_cloud.pipeline.database import Database
-from fmdj_cloud.pipeline.element import Element
 from fmdj_cloud.pipeline.keys import KeyColumns
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.ledger_base import Sql
 from fmdj_cloud.pipeline.restriction import Columns, restrict_by_keys, restrict_by_text
+from fmdj_cloud.pipeline.tasks import Tasks
 
-_MODES = {Kind.SVD: "trigger", Kind.IMPORT: "load"}
-_TABLE = "FacemapTask"
+_TRIGGER, _LOAD = "trigger", "load"
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class TaskStanding:
     key : dict
         Native values.
     task_digest : str
+    kind : Kind
+        Of the task table.
     bound : bool
         Whether anything is known of it.
     has_result : bool
@@ -52,6 +52,7 @@ class TaskStanding:
 
     key: dict[str, Any]
     task_digest: str
+    kind: Kind = Kind.SVD
     bound: bool = False
     has_result: bool = False
     binding: BindingState | None = None
@@ -67,23 +68,24 @@ class TaskStanding:
 
 
 class Surveyor:
-    """Looks at the tasks of one pipeline.
+    """Looks at the tasks of one task table of a pipeline.
 
     Parameters
     ----------
     database : Database
-    element : Element
+    tasks : Tasks
     ledger : Ledger
     pipeline : str
     """
 
-    def __init__(self, database: Database, element: Element, ledger: Ledger, pipeline: str) -> None:
+    def __init__(self, database: Database, tasks: Tasks, ledger: Ledger, pipeline: str) -> None:
         self._database = database
-        self._pipeline = pipeline
-        self._table = element.FacemapTask
+        self._tasks = tasks
+        self._table = tasks.table
+        self._modes = {tasks.kind: _TRIGGER, Kind.IMPORT: _LOAD}
         self._key = KeyColumns.of(database, self._table)
-        results = element.FacialSignal.full_table_name
-        bindings = ledger.attach(pipeline, Kind.SVD, self._table).name
+        results = tasks.result.full_table_name
+        bindings = ledger.attach(pipeline, tasks.kind, self._table).name
         self._sql = (
             f"SELECT {self._key.select('t')}, b.task_digest, b.state, b.failure_class, b.sentence, b.since, "
             "r.run_id, r.state, r.failure_class, r.sentence, r.updated, r.estimate, "
@@ -91,6 +93,10 @@ class Surveyor:
             f"FROM {self._table.full_table_name} t LEFT JOIN {bindings} b ON {self._key.equal('b', 't')} "
             f"LEFT JOIN {ledger.run_table} r ON r.run_id = b.run_id WHERE t.task_mode = %s AND "
         )
+
+    def knows(self, kind: Kind) -> bool:
+        """Tell whether tasks of this table are of a kind: what they do, ``import`` or the table's own."""
+        return kind in self._modes
 
     def condition(self, text: str, keys: Sequence[Mapping[str, Any]]) -> Sql:
         """Return the condition that a restriction stands for.
@@ -108,7 +114,7 @@ class Surveyor:
             If it isn't safe, or doesn't fit the table.
         """
         columns = Columns(
-            table=_TABLE,
+            table=self._tasks.name,
             attributes=self._table.heading.attributes,
             backend=self._database.backend,
             quote=lambda name: f"t.{self._database.identifier(name)}",
@@ -126,12 +132,12 @@ class Surveyor:
         DatabaseError
             If the server refuses the condition, or is gone.
         ConfigError
-            If this version has no tasks of that kind.
+            If the table has no tasks of that kind.
         """
-        if kind not in _MODES:
-            raise ConfigError(f"There are no {kind} tasks in this version: use {' or '.join(_MODES)}.")
+        if not self.knows(kind):
+            raise ConfigError(f"{self._tasks.name} has no {kind} tasks: use {' or '.join(self._modes)}.")
         sql = f"{self._sql}{condition[0]} ORDER BY {self._key.select('t')}"
-        return [self._standing(row) for row in self._database.query(sql, (_MODES[kind], *condition[1]))]
+        return [self._standing(row) for row in self._database.query(sql, (self._modes[kind], *condition[1]))]
 
     def _standing(self, row: Sequence[Any]) -> TaskStanding:
         width = len(self._key.names)
@@ -140,7 +146,8 @@ class Surveyor:
         run_id, run_state, run_failure, run_sentence, updated, estimate = run
         return TaskStanding(
             key=key,
-            task_digest=str(digest or task_digest(self._pipeline, _TABLE, key)),
+            task_digest=str(digest or self._tasks.digest(key)),
+            kind=self._tasks.kind,
             bound=digest is not None,
             has_result=bool(result),
             binding=None if binding is None else BindingState(binding),

@@ -2,73 +2,124 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import datajoint as dj
-import numpy as np
 
 from fmdj_cloud.contracts import Kind, RecordingInfo, TaskRecord
-from fmdj_cloud.errors import UsageError
+from fmdj_cloud.errors import DatabaseError, UsageError
 from fmdj_cloud.names import canonical_key, display_key, params_digest, sha256_text, task_digest
-from fmdj_cloud.pipeline.codec import decode
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element
 from fmdj_cloud.pipeline.keys import KeyColumns, batches
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.pending import PendingQuery
-from fmdj_cloud.settings import PipelineSettings
 
 Key = Mapping[str, Any]
-_TASK_TABLE = "FacemapTask"
-_WANTED = ("facemap_params", "do_mot_svd", "do_mov_svd", "task_mode")
-"""What the parameter digest covers: never facemap_output_dir or the description."""
-_UNREADABLE = "(unreadable)"
-_NO_DIGEST = sha256_text(_UNREADABLE)
+UNREADABLE = "(unreadable)"
+_NO_DIGEST = sha256_text(UNREADABLE)
 
 
-class Tasks:
-    """The FacemapTask rows of one pipeline.
+@dataclass(frozen=True)
+class Content:
+    """What a task's row says beside its key.
+
+    Attributes
+    ----------
+    fields : Mapping
+        Fields of its :class:`TaskRecord` that only this task table has.
+    digested : Mapping
+        What the parameter digest covers: never the output directory or the description.
+    """
+
+    fields: Mapping[str, Any]
+    digested: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The parameter digest."""
+        return params_digest(self.digested)
+
+
+class Tasks(ABC):
+    """The rows of one task table of one pipeline; what its columns mean is its subclass's.
 
     Parameters
     ----------
     database : Database
     element : Element
+        Whose recordings the tasks are about.
     ledger : Ledger
         Its binding table for these tasks is attached.
-    pipeline : PipelineSettings
+    pipeline : str
+    table : datajoint table
+        The task table.
+    result : datajoint table
+        Has a row for every task that is done.
     claimed_only : bool
         Whether only tasks that belong to a FacemapRun are pending.
+
+    Attributes
+    ----------
+    kind : Kind
+        Of the task table.
+    name : str
+        Class name of the task table.
+    result_name : str
+        Class name of the result table.
+    output_dir : str
+        Attribute that says where outputs lie.
+    wanted : tuple of str
+        Attributes that say what is to be done.
+    table, result : datajoint table
+    claimed_only : bool
     """
+
+    kind: ClassVar[Kind]
+    name: ClassVar[str]
+    result_name: ClassVar[str]
+    output_dir: str
+    wanted: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
         database: Database,
         element: Element,
         ledger: Ledger,
-        pipeline: PipelineSettings,
+        pipeline: str,
+        table: Any,
+        result: Any,
         *,
         claimed_only: bool = False,
     ) -> None:
         self._database = database
         self._element = element
-        self._pipeline = pipeline.name
+        self._pipeline = pipeline
+        self.table = table
+        self.result = result
         self.claimed_only = claimed_only
-        self._key = KeyColumns.of(database, element.FacemapTask)
+        self._key = KeyColumns.of(database, table)
         self._recording_key = KeyColumns.of(database, element.VideoRecording)
         self._pending = PendingQuery(
             key=self._key,
-            tasks=element.FacemapTask.full_table_name,
-            results=element.FacialSignal.full_table_name,
-            bindings=ledger.attach(pipeline.name, Kind.SVD, element.FacemapTask).name,
+            tasks=table.full_table_name,
+            results=result.full_table_name,
+            bindings=ledger.attach(pipeline, self.kind, table).name,
             runs=ledger.run_table,
             now=database.dialect.now,
             claims=ledger.claim_table if claimed_only else "",
         )
 
+    @abstractmethod
+    def _contents(self, rows: Sequence[tuple[Key, Mapping[str, Any]]]) -> list[Content]:
+        """Return what rows say: (key, attribute of `wanted` -> value as SQL returned it)."""
+
     def digest(self, key: Key) -> str:
         """Return a task's digest."""
-        return task_digest(self._pipeline, _TASK_TABLE, dict(key))
+        return task_digest(self._pipeline, self.name, dict(key))
 
     def count_pending(self) -> int:
         """Return how many tasks are pending."""
@@ -77,7 +128,12 @@ class Tasks:
 
     def pending(self, limit: int) -> list[dict[str, Any]]:
         """Return the keys of the first pending tasks, most urgent first, then by key."""
-        return [self._key.native(row) for row in self._database.query(*self._pending.keys(limit))]
+        return [key for _, key in self.pending_by_priority(limit)]
+
+    def pending_by_priority(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return (priority, key) of the first pending tasks, most urgent first, then by key."""
+        rows = self._database.query(*self._pending.keys(limit))
+        return [(int(priority), self._key.native(row)) for priority, *row in rows]
 
     def get(self, key: Key) -> TaskRecord | None:
         """Return a task with its files and recording; None if it was deleted."""
@@ -86,14 +142,26 @@ class Tasks:
 
     def get_many(self, keys: Sequence[Key]) -> list[TaskRecord]:
         """Return those of the tasks that exist, in the order of their keys."""
-        rows = self._fetch(keys, ("facemap_output_dir", *_WANTED))
+        rows = self._fetch(keys, (self.output_dir, *self.wanted))
         recordings = [{name: key[name] for name in self._recording_key.names} for key, _ in rows]
         distinct = list({canonical_key(recording): recording for recording in recordings}.values())
         files = self._files(distinct)
         infos = self._infos(distinct)
         return [
-            self._record(key, row, files.get(canonical_key(recording), ()), infos.get(canonical_key(recording)))
-            for (key, row), recording in zip(rows, recordings, strict=True)
+            TaskRecord(
+                pipeline=self._pipeline,
+                kind=self.kind,
+                table=self.name,
+                key=key,
+                task_digest=self.digest(key),
+                param_digest=content.digest,
+                mode=row["task_mode"],
+                output_dir=row[self.output_dir] or "",
+                files=files.get(canonical_key(recording), ()),
+                recording_info=infos.get(canonical_key(recording)),
+                **content.fields,
+            )
+            for (key, row), recording, content in zip(rows, recordings, self._contents(rows), strict=True)
         ]
 
     def stand_in(self, key: Key, problem: str) -> TaskRecord:
@@ -105,21 +173,18 @@ class Tasks:
         problem : str
             Why it can't be read.
         """
-        native = dict(key)
         return TaskRecord(
             pipeline=self._pipeline,
-            kind=Kind.SVD,
-            table=_TASK_TABLE,
-            key=native,
-            task_digest=task_digest(self._pipeline, _TASK_TABLE, native),
+            kind=self.kind,
+            table=self.name,
+            key=dict(key),
+            task_digest=self.digest(key),
             param_digest=self.param_digests([key]).get(canonical_key(key), _NO_DIGEST),
             mode="",
             output_dir="",
             task_id=0,
-            params={_UNREADABLE: None},
+            params={UNREADABLE: None},
             params_problem=problem,
-            do_mot_svd=False,
-            do_mov_svd=False,
             files=(),
         )
 
@@ -132,15 +197,21 @@ class Tasks:
         lock : bool
             Whether nobody may edit or delete these tasks until the caller's transaction ends.
         """
-        rows = self._fetch(keys, _WANTED, " FOR UPDATE" if lock else "")
-        return {canonical_key(key): self._digest_of(row) for key, row in rows}
+        rows = self._fetch(keys, self.wanted, " FOR UPDATE" if lock else "")
+        names = [canonical_key(key) for key, _ in rows]
+        try:
+            return {name: content.digest for name, content in zip(names, self._contents(rows), strict=True)}
+        except DatabaseError:
+            raise
+        except Exception:  # an impossible row, which is refused when it is planned, must stop no other task
+            return {name: self._digest_of(row) for name, row in zip(names, rows, strict=True)}
 
     def has_result(self, keys: Sequence[Key]) -> set[str]:
-        """Return the canonical keys of those of the tasks that have a FacialSignal row."""
+        """Return the canonical keys of those of the tasks that have a result row."""
         found = set()
+        table = self.result.full_table_name
         for batch in batches(keys):
             among, args = self._key.among(batch)
-            table = self._element.FacialSignal.full_table_name
             rows = self._database.query(f"SELECT {self._key.select()} FROM {table} WHERE {among}", args)
             found |= {canonical_key(self._key.native(row)) for row in rows}
         return found
@@ -156,14 +227,14 @@ class Tasks:
         Parameters
         ----------
         restriction : Mapping or str
-            Attribute -> value of FacemapTask, or an SQL condition; empty for all.
+            Attribute -> value of the task table, or an SQL condition; empty for all.
 
         Raises
         ------
         UsageError
-            If FacemapTask has no such attribute, or the restriction doesn't fit its type.
+            If it has no such attribute, or the restriction doesn't fit its type.
         """
-        table = self._element.FacemapTask()
+        table = self.table()
         if isinstance(restriction, Mapping):
             for name, value in restriction.items():
                 self._check_restriction(table.heading, name, value)
@@ -172,25 +243,25 @@ class Tasks:
         except (dj.errors.DataJointError, self._database.dialect.driver_error, ValueError, TypeError) as error:
             self._database.ensure_connected()
             shown = restriction if isinstance(restriction, str) else display_key(restriction)
-            raise UsageError(f"The restriction {shown} doesn't fit {_TASK_TABLE}: {error}") from error
+            raise UsageError(f"The restriction {shown} doesn't fit {self.name}: {error}") from error
         return [self._key.native([row[name] for name in self._key.names]) for row in rows]
 
     def _check_restriction(self, heading: Any, name: str, value: Any) -> None:
         """Refuse what DataJoint would ignore, selecting everything, and what MySQL would read as 0."""
         if name not in heading.names:
-            raise UsageError(f"{_TASK_TABLE} has no attribute {name!r}: a key is made of {', '.join(self._key.names)}.")
+            raise UsageError(f"{self.name} has no attribute {name!r}: a key is made of {', '.join(self._key.names)}.")
         if heading[name].numeric and isinstance(value, str):
             try:
                 float(value)
             except ValueError:
-                raise UsageError(f"{name}={value} doesn't fit {_TASK_TABLE}: {name} is a number.") from None
+                raise UsageError(f"{name}={value} doesn't fit {self.name}: {name} is a number.") from None
 
     def _fetch(
         self, keys: Sequence[Key], columns: Sequence[str], tail: str = ""
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return (key, column -> raw value) of the task rows that exist, in the order of `keys`."""
         found = {}
-        table = self._element.FacemapTask.full_table_name
+        table = self.table.full_table_name
         for batch in batches(keys):
             for key, row in self._rows(table, self._key, columns, batch, tail):
                 found[canonical_key(key)] = key, row
@@ -231,62 +302,14 @@ class Tasks:
                 )
         return infos
 
-    def _digest_of(self, row: Mapping[str, Any]) -> str:
+    def _digest_of(self, row: tuple[Key, Mapping[str, Any]]) -> str:
         try:
-            return _digest(self._params(row)[0])
-        except Exception:  # an impossible row, which is refused when it is planned, must stop no other task
+            return self._contents([row])[0].digest
+        except DatabaseError:
+            raise
+        except Exception:
             return _NO_DIGEST
 
-    def _params(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return the row with its blob decoded, and why that could not be done."""
-        attribute = self._element.FacemapTask.heading["facemap_params"]
-        values = {**row, "do_mot_svd": bool(row["do_mot_svd"]), "do_mov_svd": bool(row["do_mov_svd"])}
-        raw = row["facemap_params"]
-        try:
-            params = decode(attribute, raw)
-        except Exception as error:  # a damaged blob raises anything, and must stop no other task
-            # Its bytes stand for it, so that an edit is seen
-            damaged = raw.tobytes() if isinstance(raw, memoryview) else bytes(raw)
-            return {**values, "facemap_params": damaged}, f"facemap_params can't be read: {error}"
-        if isinstance(params, np.ndarray) and params.shape == ():  # as numpy loads a _proc.npy
-            params = params.item()
-        problem = ""
-        if not isinstance(params, Mapping):
-            kind = type(params).__name__
-            problem = f"facemap_params is of type {kind}, not a dict of Facemap's arguments or a whole _proc.npy dict"
-        return {**values, "facemap_params": params}, problem
-
-    def _record(
-        self,
-        key: dict[str, Any],
-        row: Mapping[str, Any],
-        files: tuple[tuple[int, str], ...],
-        info: RecordingInfo | None,
-    ) -> TaskRecord:
-        values, problem = self._params(row)
-        if problem:
-            problem = f"{problem}: insert the task {display_key(key)} again with the right parameters."
-        return TaskRecord(
-            pipeline=self._pipeline,
-            kind=Kind.SVD,
-            table=_TASK_TABLE,
-            key=key,
-            task_digest=task_digest(self._pipeline, _TASK_TABLE, key),
-            param_digest=_digest(values),
-            mode=row["task_mode"],
-            output_dir=row["facemap_output_dir"] or "",
-            task_id=key["facemap_task_id"],
-            # A name that no parser knows: whoever overlooks the problem computes nothing with defaults
-            params={_UNREADABLE: None}
-            if problem
-            else {str(name): value for name, value in values["facemap_params"].items()},
-            params_problem=problem,
-            do_mot_svd=values["do_mot_svd"],
-            do_mov_svd=values["do_mov_svd"],
-            files=files,
-            recording_info=info,
-        )
-
-
-def _digest(values: Mapping[str, Any]) -> str:
-    return params_digest({name: values[name] for name in _WANTED})
+    @staticmethod
+    def _again(problem: str, key: Key) -> str:
+        return f"{problem}: insert the task {display_key(key)} again with the right parameters."

@@ -1,5 +1,5 @@
-"""Here and now: ``FacemapProcessing.populate()`` and ``FacialSignal.populate()`` as a DataJoint user expects them."""
+"""Here and now: ``populate()`` of FacemapProcessing, FacialSignal and FacemapInference as DataJoint users expect it."""
 
-from fmdj_cloud.populate.activate import activate
+from fmdj_cloud.populate.activate import activate, activate_inference
 
-__all__ = ["activate"]
+__all__ = ["activate", "activate_inference"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from fmdj_cloud.contracts import FailureClass, Outcome, RunRecord, RunState
 from fmdj_cloud.errors import LoadError, LostRaceError
-from fmdj_cloud.load.insert import Prepared, insert_run
-from fmdj_cloud.load.prepare import Published, prepared
+from fmdj_cloud.load.insert import insert_run
+from fmdj_cloud.load.prepare import Prepared, Published, prepared
 from fmdj_cloud.load.results import LoadEnd
 from fmdj_cloud.load.rows import processing_row
 from fmdj_cloud.names import canonical_key, display_key
@@ -52,7 +52,7 @@ class ProcessingOutputs:
         where, args = KeyColumns.of(lab.element.database, lab.element.FacemapTask).among([key])
         task_table = lab.element.FacemapTask.full_table_name
         lab.element.database.query(f"SELECT 1 FROM {task_table} WHERE {where} FOR UPDATE", args)  # noqa: S608
-        if lab.tasks.param_digests([key]).get(canonical_key(key)) != self._found.run.param_digest:
+        if lab.tasks_of(self._found.run).param_digests([key]).get(canonical_key(key)) != self._found.run.param_digest:
             raise LostRaceError(f"Task {display_key(key)} was edited or deleted while it was computed.")
         if not table & key:
             table.insert1(encode(table, processing_row(key, self._found.manifest)), allow_direct_insert=True)
@@ -106,7 +106,7 @@ class SignalOutputs:
             insertion = insert_run(database, self._ledger, self._lab, self._prepared, self._limits.slice_mib * _MIB)
         if insertion.end is LoadEnd.LOADED:
             return
-        if insertion.end is LoadEnd.LOST and self._lab.tasks.has_result([key]):
+        if insertion.end is LoadEnd.LOST and self._lab.tasks_of(self._prepared.run).has_result([key]):
             _log.info("The loader was quicker with %s.", display_key(key))
             return
         raise LostRaceError(f"Nothing was inserted for {display_key(key)}: {insertion.why}")

@@ -7,11 +7,12 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fmdj_cloud.contracts import Engine, FailureClass, Outcome, RunRecord, TaskRecord
+from fmdj_cloud.contracts import FailureClass, Kind, Outcome, PipelineRecord, RunRecord, TaskRecord
 from fmdj_cloud.control.launchers.environment import worker_environment
 from fmdj_cloud.control.launchers.local import WORKER_COMMAND
+from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.places import PlannedRun
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.control.profiles import Machine
@@ -48,8 +49,8 @@ class _Tools:
     attempter: Attempter
 
 
-class PopulateRunner:
-    """The :class:`fmdj_cloud.pipeline.populate.Runner` that computes on this machine.
+class TaskRunner:
+    """Computes tasks of one task table on this machine.
 
     Parameters
     ----------
@@ -63,6 +64,9 @@ class PopulateRunner:
     environment : mapping of str to str, optional
         What the worker's environment is made from; this process's by default.
     """
+
+    kind: ClassVar[Kind]
+    """Of the task table."""
 
     def __init__(
         self,
@@ -91,29 +95,8 @@ class PopulateRunner:
         task = self._task(key)
         return task.param_digest, task.files
 
-    def process(self, key: Mapping[str, Any]) -> ProcessingOutputs:
-        """Have a task's outputs computed, unless they are there.
-
-        Raises
-        ------
-        FmdjError
-            Why it can't be, in one sentence; the ledger has it, too.
-        """
-        tools = self._tools()
-        task = self._task(key)
-        with log_context(task=display_key(task.key)):
-            return ProcessingOutputs(tools.lab, published(tools.store, tools.ledger, self._published(task)))
-
-    def extract(self, key: Mapping[str, Any]) -> SignalOutputs:
-        """Fetch and check a task's outputs, computing them if need be.
-
-        Raises
-        ------
-        FmdjError
-            As :meth:`process`.
-        LoadError
-            If the outputs fail verification or quality control.
-        """
+    def _signals(self, key: Mapping[str, Any]) -> SignalOutputs:
+        """Fetch and check a task's outputs, computing them if need be."""
         tools = self._tools()
         task = self._task(key)
         with log_context(task=display_key(task.key)):
@@ -138,7 +121,17 @@ class PopulateRunner:
     def _plan(self, task: TaskRecord) -> PlannedRun:
         tools = self._tools()
         try:
-            return plan_task(task, self._pipeline, tools.store, self._settings, engine=self._engine())
+            models = models_of(tools.lab, tools.store, export=True)
+            record = self._pipeline_record()
+            return plan_task(
+                task,
+                self._pipeline,
+                tools.store,
+                self._settings,
+                engine=record.engine,
+                basis=record.basis,
+                models=models,
+            )
         except InputMissingError:
             raise  # nothing is wrong yet: a controller would wait for it
         except InputError as error:
@@ -149,21 +142,25 @@ class PopulateRunner:
                 _log.info("%s", lost.sentence)
             raise
 
-    def _engine(self) -> Engine:
-        """Return the pipeline's engine, which is fixed when it is first seen."""
+    def _pipeline_record(self) -> PipelineRecord:
+        """Return the pipeline's record: its engine and basis are fixed when it is first seen."""
         tools, controller = self._tools(), self._settings.controller
-        known = {record.name: record.engine for record in tools.ledger.pipelines()}
+        known = {record.name: record for record in tools.ledger.pipelines()}
         if self._pipeline.name in known:
             return known[self._pipeline.name]
-        pending = tools.lab.tasks.count_pending()
+        pending = tools.lab.count_pending()
         return tools.ledger.see_pipeline(
-            self._pipeline.name, engine=controller.engine, pending=pending, limit=controller.first_start_limit
-        ).engine
+            self._pipeline.name,
+            engine=controller.engine,
+            pending=pending,
+            limit=controller.first_start_limit,
+            basis=controller.basis,
+        )
 
     def _claim(self, task: TaskRecord, planned: PlannedRun, holder: str) -> Claim:
         tools = self._tools()
         self._check_worker()
-        if tools.lab.tasks.has_result([task.key]):
+        if tools.lab.tasks(self.kind).has_result([task.key]):
             raise BusyError(f"Task {display_key(task.key)} has its result already: somebody else was quicker.")
         lost: LostRaceError | None = None
         for _ in range(_CLAIM_TRIES):
@@ -216,7 +213,7 @@ class PopulateRunner:
             )
 
     def _task(self, key: Mapping[str, Any]) -> TaskRecord:
-        task = self._tools().lab.tasks.get(key)
+        task = self._tools().lab.tasks(self.kind).get(key)
         if task is None:
             raise LostRaceError(f"There is no task {display_key(key)} any more.")
         return task
@@ -232,3 +229,52 @@ class PopulateRunner:
             attempter = Attempter(self._settings, ledger, store, self._command, environment)
             self._opened = _Tools(os.getpid(), ledger, lab, store, attempter)
         return self._opened
+
+
+class PopulateRunner(TaskRunner):
+    """The :class:`fmdj_cloud.pipeline.populate.Runner` that computes on this machine."""
+
+    kind = Kind.SVD
+
+    def process(self, key: Mapping[str, Any]) -> ProcessingOutputs:
+        """Have a task's outputs computed, unless they are there.
+
+        Raises
+        ------
+        FmdjError
+            Why it can't be, in one sentence; the ledger has it, too.
+        """
+        tools = self._tools()
+        task = self._task(key)
+        with log_context(task=display_key(task.key)):
+            return ProcessingOutputs(tools.lab, published(tools.store, tools.ledger, self._published(task)))
+
+    def extract(self, key: Mapping[str, Any]) -> SignalOutputs:
+        """Fetch and check a task's outputs, computing them if need be.
+
+        Raises
+        ------
+        FmdjError
+            As :meth:`process`.
+        LoadError
+            If the outputs fail verification or quality control.
+        """
+        return self._signals(key)
+
+
+class PoseRunner(TaskRunner):
+    """The :class:`fmdj_cloud.pipeline.populate.InferenceRunner` that computes on this machine."""
+
+    kind = Kind.POSE
+
+    def infer(self, key: Mapping[str, Any]) -> SignalOutputs:
+        """Fetch and check a task's outputs, computing them if need be.
+
+        Raises
+        ------
+        FmdjError
+            Why they can't be had, in one sentence; the ledger has it, too.
+        LoadError
+            If the outputs fail verification or quality control.
+        """
+        return self._signals(key)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from fmdj_cloud.contracts import Engine
+from fmdj_cloud.contracts import SHARDS_MAX, Basis, Engine
 from fmdj_cloud.settings.base import Section
 
 
@@ -37,12 +37,19 @@ class ControllerSettings(Section):
         "all", description="Whether all pending tasks are computed, or only those that a FacemapRun selects."
     )
     interval_s: Annotated[float, Field(gt=0)] = Field(5, description="Pause between passes, seconds.")
-    max_active: Annotated[int, Field(ge=1)] = Field(1, description="Attempts that may run at a time on this machine.")
+    max_active: Annotated[int, Field(ge=1)] = Field(
+        1, description="Attempts, or shards of one, that may run at a time on this machine."
+    )
     plan_batch: Annotated[int, Field(ge=1)] = Field(100, description="Tasks planned in one pass at most.")
     first_start_limit: Annotated[int, Field(ge=0)] = Field(
         20, description="More pending tasks than this at first sight of a pipeline are held until `fmdj release`."
     )
-    engine: Literal[Engine.FACEMAP] = Field(Engine.FACEMAP, description="SVD engine of new pipelines.")
+    engine: Engine = Field(
+        Engine.TURBO, description="SVD engine of new pipelines; stored with each when it is first seen."
+    )
+    basis: Basis = Field(
+        Basis.EXACT, description="How the engine turbo makes the basis of new pipelines; `facemap` is to compare."
+    )
     inputs_wait_h: Annotated[float, Field(gt=0)] = Field(
         72, description="How long a missing input is waited for, hours: a weekend of uploads."
     )
@@ -56,6 +63,35 @@ class ControllerSettings(Section):
     )
     memory_cap_mib: Annotated[int, Field(gt=0)] = Field(65536, description="Most memory an attempt may get, MiB.")
     scratch_cap_mib: Annotated[int, Field(gt=0)] = Field(1048576, description="Most scratch it may get, MiB.")
+    pose_gpu: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="GPUs of a pose run on this machine (local launcher, `populate()`); 0 computes on the CPU."
+    )
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] | Literal["auto"] | None = Field(
+        None,
+        description="Into how many pieces a long recording is cut, for as many pods; `auto` goes by the estimate. "
+        "Empty computes in one piece. The numbers are the same.",
+    )
+    shard_minutes: Annotated[float, Field(gt=0)] = Field(
+        15, description="With `auto`, a shard takes about so long, minutes: much longer than a pod takes to start."
+    )
+    shards_max: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = Field(16, description="Shards of `auto` at most.")
+    shard_retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        3, description="How often one shard is computed again before its whole attempt is."
+    )
+    reuse: bool = Field(
+        True, description="Whether outputs of another task with equal videos and parameters are taken, not computed."
+    )
+    courtesy: bool = Field(
+        True,
+        description="Whether runs are reserved in the job tables that labs use for `populate(reserve_jobs=True)`, "
+        "where there are any, and what others have reserved there is left to them.",
+    )
+    courtesy_renew_s: Annotated[float, Field(gt=0)] = Field(
+        300, description="Reservations are renewed so often, seconds: labs clear away what is hours old."
+    )
+    courtesy_wait_s: Annotated[float, Field(ge=0)] = Field(
+        600, description="How long whoever made FacemapProcessing is given for FacialSignal, seconds; 0 for not at all."
+    )
     lease_s: Annotated[float, Field(gt=0)] = Field(30, description="Leadership lasts so long, seconds.")
     renew_s: Annotated[float, Field(gt=0)] = Field(10, description="and is renewed so often, seconds.")
     populate_beat_s: Annotated[float, Field(gt=0)] = Field(

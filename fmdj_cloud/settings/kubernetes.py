@@ -64,7 +64,7 @@ class ProfileSettings(Section):
     )
     image_pull_secrets: tuple[str, ...] = Field((), max_length=MANY, description="Secrets with registry credentials.")
     max_active: Annotated[int, Field(ge=1)] = Field(
-        10, description="Attempts of this profile that may exist at a time: more than nodes are there just queue."
+        10, description="Pods of this profile that may exist at a time: more than nodes are there just queue."
     )
     cpu: Annotated[float, Field(ge=0.1, le=1024)] = Field(
         2, description="Cores requested: Facemap decodes on one while it computes on another."
@@ -88,7 +88,7 @@ class ProfileSettings(Section):
     shm_mib: Annotated[int, Field(ge=0)] = Field(
         256, description="Size of /dev/shm, MiB, part of the memory limit; 0 is the runtime's own 64 MiB."
     )
-    gpu: Annotated[int, Field(ge=0, le=64)] = Field(0, description="GPUs of a pod; Facemap's SVD uses none.")
+    gpu: Annotated[int, Field(ge=0, le=64)] = Field(0, description="GPUs of a pod; pose and the engine turbo use one.")
     gpu_resource: str = Field(
         "nvidia.com/gpu", description="Resource that a GPU is asked for by: `amd.com/gpu`, `nvidia.com/mig-1g.10gb` ..."
     )

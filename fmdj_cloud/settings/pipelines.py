@@ -24,8 +24,13 @@ class PipelineSettings(Section):
         default_factory=dict, description="Lab path prefix -> URI, for file paths stored as a lab mounts them."
     )
     processed_root: str = Field(description="URI under which outputs are published.")
+    stores: dict[str, str] = Field(
+        default_factory=dict,
+        description="Name of a DataJoint object store -> URI of its location, for models kept in one (default: the "
+        "one without a name).",
+    )
 
-    @field_validator("video_roots", "processed_root", "path_map")
+    @field_validator("video_roots", "processed_root", "path_map", "stores")
     @classmethod
     def _uris(cls, value: Any) -> Any:
         uris = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
@@ -37,5 +42,5 @@ class PipelineSettings(Section):
     @property
     def folders(self) -> tuple[Path, ...]:
         """Folders of the ``file://`` URIs among the roots."""
-        uris = (*self.video_roots, *self.path_map.values(), self.processed_root)
+        uris = (*self.video_roots, *self.path_map.values(), self.processed_root, *self.stores.values())
         return tuple(Path(uri.removeprefix("file://")) for uri in uris if uri.startswith("file://"))

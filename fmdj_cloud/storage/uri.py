@@ -101,6 +101,20 @@ def check_relative(path: str) -> None:
         raise InputError(f"Path {path!r} must be relative, without empty, '.' or '..' parts: correct it.", check="path")
 
 
+def parent(uri: str) -> str:
+    """Return the URI of the folder that an object lies in.
+
+    Raises
+    ------
+    ConfigError
+        If `uri` isn't that of an object.
+    """
+    folder, _, name = uri.rpartition("/")
+    if not name or folder.endswith("/"):
+        raise ConfigError(f"{uri!r} is not the URI of an object in a folder: correct it.")
+    return folder
+
+
 def relative(uri: str, base: str) -> str | None:
     """Return what follows the folder `base` in `uri`, without the slash; None if `uri` isn't below it.
 

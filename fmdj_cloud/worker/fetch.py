@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def fetch_videos(store: Store, spec: RunSpec, folder: Path, *, stop: Stop) -> Vi
 
 
 def _fetch(store: Store, ref: VideoRef, path: Path, progress: Callable[[int, int], None]) -> None:
-    try:
+    with video_trouble(ref):
         store.download(
             ref.uri,
             path,
@@ -134,6 +135,21 @@ def _fetch(store: Store, ref: VideoRef, path: Path, progress: Callable[[int, int
             sha256=ref.sha256,
             progress=progress,
         )
+
+
+@contextlib.contextmanager
+def video_trouble(ref: VideoRef) -> Iterator[None]:
+    """Turn what the store says of a video into what it means for the run.
+
+    Raises
+    ------
+    ChangedError
+        If it was replaced.
+    InputMissingError
+        If it is gone.
+    """
+    try:
+        yield
     except PreconditionError as error:
         raise ChangedError(f"{ref.uri} was replaced since the run was planned: it is planned again.") from error
     except ObjectMissingError as error:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from fmdj_cloud import errors
-from fmdj_cloud.contracts import Frozen, RunSpec, SignalOrigin, ViewFrames
+from fmdj_cloud.contracts import Frozen, RunSpec, ShardRange, SignalOrigin, Stage, ViewFrames
 from fmdj_cloud.errors import FmdjError
+
+WHOLE_FILE = "whole_file"
+"""Check that a child names where ranges of a video won't do."""
+COUNTED = "missing_frames"
+"""Check: with it accepted, frames count as far as they can be decoded, and an earlier basis may have counted others."""
 
 
 class ChildJob(Frozen):
@@ -15,11 +21,22 @@ class ChildJob(Frozen):
 
     spec: RunSpec
     videos: tuple[tuple[str, ...], ...]
-    """Paths on scratch; outer sequential, inner simultaneous."""
+    """Paths on scratch; outer sequential, inner simultaneous. Those of files that aren't needed may not exist."""
     parent: int
     """Process that it must not outlive."""
     part_s: float = 60.0
     """How often it keeps what it has, seconds, if it can."""
+    stage: Stage = Stage.ALL
+    index: int | None = None
+    """The shard, in stage ``project``."""
+    shard: ShardRange | None = None
+    """Its frames, where a basis says them."""
+    shards: tuple[ShardRange, ...] = ()
+    """Of all parts, in stage ``merge``."""
+    views: tuple[ViewFrames, ...] = ()
+    """What earlier stages have found in the files, in stage ``merge``."""
+    ranges: str = ""
+    """Socket at which the parent gives ranges of the videos, numbered row by row; empty if they lie on scratch."""
 
 
 class ChildResult(Frozen):
@@ -34,6 +51,10 @@ class ChildResult(Frozen):
     warnings: tuple[str, ...]
     gui_file: str | None
     """Relative to the folder of outputs."""
+    shards: tuple[ShardRange, ...] = ()
+    """Of stage ``basis`` all, of stage ``project`` the one that was computed."""
+    block: int = 1
+    """Frames on whose multiples the shards' edges lie."""
 
 
 class ChildFailure(Frozen):
@@ -58,6 +79,9 @@ class Desk:
         self.cut = folder / "cut"
         self.outputs = folder / "outputs"
         """Everything in it is published."""
+        self.given = folder / "given"
+        """What earlier stages have made."""
+        self.work = folder / "work"
         self.signals = self.outputs / "signals.h5"
         self.facemap = self.outputs / "facemap"
         self.log = folder / "run.log"
@@ -66,6 +90,14 @@ class Desk:
         self._job = folder / "job.json"
         self._result = folder / "result.json"
         self._failure = folder / "failure.json"
+
+    def clear(self) -> None:
+        """Forget what a child has made, so that another can begin."""
+        for path in (self.home, self.cut, self.outputs, self.work):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (self._result, self._failure):
+            path.unlink(missing_ok=True)
+        self.outputs.mkdir()
 
     def put_job(self, job: ChildJob) -> None:
         """Write the child's job."""

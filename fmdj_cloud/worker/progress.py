@@ -121,6 +121,8 @@ class Reporter:
     log_path : Path
     progress_s, log_upload_s : float
         Seconds between two writes of each.
+    index : int, optional
+        The shard, where it computes one.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class Reporter:
         log_path: Path,
         progress_s: float,
         log_upload_s: float,
+        index: int | None = None,
     ) -> None:
         self._store = store
         self._folder_uri = folder_uri
@@ -143,6 +146,7 @@ class Reporter:
         self._log_path = log_path
         self._progress_s = progress_s
         self._log_upload_s = log_upload_s
+        self._index = index
         self._own: Where | None = Where("fetch")
         self._rate = Rate()
         self._end = threading.Event()
@@ -184,6 +188,7 @@ class Reporter:
             frames_per_s=round(self._rate.per_s(), 2),
             eta_s=self._rate.eta_s(where.frames_total - where.frames_done) if where.frames_total else None,
             at_epoch_s=time.time(),
+            index=self._index,
         )
 
     def write_progress(self) -> None:

@@ -16,7 +16,9 @@ from fmdj_cloud.worker.stop import Stop
 log = logging.getLogger(__name__)
 
 
-def publish_outputs(store: Store, spec: RunSpec, nonce: str, desk: Desk, *, stop: Stop) -> tuple[ManifestFile, ...]:
+def publish_outputs(
+    store: Store, spec: RunSpec, nonce: str, desk: Desk, *, stop: Stop, role: str = ""
+) -> tuple[ManifestFile, ...]:
     """Upload everything in the folder of outputs.
 
     Parameters
@@ -28,6 +30,8 @@ def publish_outputs(store: Store, spec: RunSpec, nonce: str, desk: Desk, *, stop
     desk : Desk
     stop : Stop
         Asked with every part that leaves.
+    role : str
+        Of all files; empty for what each is by its place.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def publish_outputs(store: Store, spec: RunSpec, nonce: str, desk: Desk, *, stop
         Paths relative to the attempt folder.
     """
     return tuple(
-        _upload(store, spec, nonce, path, path.relative_to(desk.outputs).as_posix(), _role(path, desk), stop)
+        _upload(store, spec, nonce, path, path.relative_to(desk.outputs).as_posix(), role or _role(path, desk), stop)
         for path in _files(desk.outputs)
     )
 

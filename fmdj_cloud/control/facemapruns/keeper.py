@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fmdj_cloud.contracts import ClaimRecord, Kind, RunState
+from fmdj_cloud.contracts import ClaimRecord, RunState
 from fmdj_cloud.control.facemapruns.api import FacemapRunApi
 from fmdj_cloud.control.facemapruns.look import UNKNOWN_PIPELINE, Looker, View
 from fmdj_cloud.control.facemapruns.model import FacemapRun
@@ -102,7 +102,8 @@ class FacemapRunKeeper:
             return
         self._seen, self._looked = seen, now
         for lab in labs.values():
-            self._ledger.attach(lab.name, Kind.SVD, lab.element.FacemapTask)
+            for tasks in lab.tables:
+                self._ledger.attach(lab.name, tasks.kind, tasks.table)
         try:
             self._see_to(runs, labs, epoch, tally)
         except BaseException as error:
@@ -187,26 +188,31 @@ class FacemapRunKeeper:
 
     def _carry_out_share(self, share: Share, lab: Lab, epoch: int) -> None:
         ledger, wish = self._ledger, share.wish
-        if share.takes:
-            unknown = [task.key for task in share.takes if not task.bound]
-            digests = lab.tasks.param_digests(unknown) if unknown else {}
+        for tasks in lab.tables:
+            takes = [task for task in share.takes if task.kind is tasks.kind]
+            if not takes:
+                continue
+            unknown = [task.key for task in takes if not task.bound]
+            digests = tasks.param_digests(unknown) if unknown else {}
             ledger.claim_tasks(
                 lab.name,
-                Kind.SVD,
-                [(task.key, task.task_digest, digests.get(canonical_key(task.key), "")) for task in share.takes],
+                tasks.kind,
+                [(task.key, task.task_digest, digests.get(canonical_key(task.key), "")) for task in takes],
                 owner=wish.uid,
                 owner_name=wish.name,
                 overrides=wish.spec.overrides,
                 held=wish.holds,
                 epoch=epoch,
             )
-        amended = [claim.task_digest for claim in share.amends]
-        ledger.amend_claims(lab.name, Kind.SVD, amended, wish.spec.overrides, epoch=epoch)
+        for kind in lab.kinds:
+            amended = [claim.task_digest for claim in share.amends if claim.kind is kind]
+            ledger.amend_claims(lab.name, kind, amended, wish.spec.overrides, epoch=epoch)
         taken = [task.run_id for task in share.takes if task.run_state in _RESTING]
         self._amend_plans([*taken, *(c.run.run_id for c in share.amends if c.run is not None)], wish, epoch)
-        if share.again:
-            by = f"Asked for again by FacemapRun {wish.name}."
-            ledger.ask_again(lab.name, Kind.SVD, [task.task_digest for task in share.again], by, epoch=epoch)
+        by = f"Asked for again by FacemapRun {wish.name}."
+        for kind in {task.kind for task in share.again}:
+            again = [task.task_digest for task in share.again if task.kind is kind]
+            ledger.ask_again(lab.name, kind, again, by, epoch=epoch)
         ledger.suspend_claims(share.suspends, f"FacemapRun {wish.name} is suspended.", epoch=epoch)
         ledger.resume_claims(share.resumes, f"FacemapRun {wish.name} goes on.", epoch=epoch)
 

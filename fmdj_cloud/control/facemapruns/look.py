@@ -12,11 +12,12 @@ from fmdj_cloud.control.report import Tally
 from fmdj_cloud.errors import DatabaseError, UsageError
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.ledger_base import Sql
 from fmdj_cloud.pipeline.survey import Surveyor, TaskStanding
+from fmdj_cloud.pipeline.tasks import Tasks
 from fmdj_cloud.settings import Settings
 
 UNKNOWN_PIPELINE = "UnknownPipeline"
-_ONE_PART = ("", "1", "auto")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Looker:
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._surveyors: dict[str, Surveyor] = {}
+        self._surveyors: dict[tuple[str, Kind], Surveyor] = {}
 
     @property
     def plans_all(self) -> bool:
@@ -83,7 +84,7 @@ class Looker:
         if refusal is not None:
             return View(run, refusal)
         try:
-            tasks = self._select(spec, labs[spec.pipeline])
+            tables, tasks = self._select(spec, labs[spec.pipeline])
         except UsageError as error:
             return View(run, Verdict("InvalidRestriction", error.sentence))
         except DatabaseError as error:
@@ -92,7 +93,7 @@ class Looker:
             tally.trouble(f"FacemapRun {run.name} can't be looked at: {error}", unforeseen=True)
             sentence = f"It can't be looked at ({type(error).__name__}: {error}): see the controller's log."
             return View(run, Verdict("Trouble", sentence))
-        message = " ".join(["It selects tasks of FacemapTask.", *self._notes(spec, brakes)])
+        message = " ".join([f"It selects tasks of {' and '.join(tables)}.", *self._notes(spec, brakes)])
         return View(run, Verdict("Accepted", message, accepted=True), spec, tasks)
 
     def _refusal(self, spec: FacemapRunSpec, labs: Mapping[str, Lab]) -> Verdict | None:
@@ -102,8 +103,11 @@ class Looker:
             return Verdict(
                 UNKNOWN_PIPELINE, f"There is no pipeline {spec.pipeline!r} in the settings: known are {known}."
             )
-        if spec.kind is Kind.POSE:
-            return Verdict("UnknownKind", "There are no pose tasks in this version: kind is svd or import.")
+        if spec.kind is Kind.POSE and self._settings.pipeline(spec.pipeline).inference_schema is None:
+            return Verdict(
+                "UnknownKind",
+                f"Pipeline {spec.pipeline} has no pose tasks: set its inference_schema in the settings.",
+            )
         profiles = self._settings.kubernetes.profiles
         if spec.profile and spec.profile not in profiles:
             known = ", ".join(profiles) or "none"
@@ -115,19 +119,37 @@ class Looker:
             return Verdict("PipelineClosed", f"Pipeline {spec.pipeline} can't be opened now: see the controller's log.")
         return None
 
-    def _select(self, spec: FacemapRunSpec, lab: Lab) -> tuple[TaskStanding, ...]:
-        database = self._ledger.database
-        surveyor = self._surveyors.get(lab.name)
-        if surveyor is None:
-            surveyor = self._surveyors[lab.name] = Surveyor(database, lab.element, self._ledger, lab.name)
-        condition = surveyor.condition(spec.restriction, spec.keys)
+    def _select(self, spec: FacemapRunSpec, lab: Lab) -> tuple[list[str], tuple[TaskStanding, ...]]:
+        """Return the tables that have tasks of the kind and all attributes, and the tasks that are selected."""
+        fitting: list[tuple[Tasks, Surveyor, Sql]] = []
+        misfits: list[UsageError] = []
+        for tasks in lab.tables:
+            surveyor = self._surveyor(lab, tasks)
+            if not surveyor.knows(spec.kind):
+                continue
+            try:
+                fitting.append((tasks, surveyor, surveyor.condition(spec.restriction, spec.keys)))
+            except UsageError as error:
+                misfits.append(error)
+        if not fitting:
+            raise misfits[0]
+        found = [task for _, surveyor, condition in fitting for task in self._look(surveyor, spec.kind, condition)]
+        return [tasks.name for tasks, _, _ in fitting], tuple(found)
+
+    def _surveyor(self, lab: Lab, tasks: Tasks) -> Surveyor:
+        name = lab.name, tasks.kind
+        if name not in self._surveyors:
+            self._surveyors[name] = Surveyor(self._ledger.database, tasks, self._ledger, lab.name)
+        return self._surveyors[name]
+
+    def _look(self, surveyor: Surveyor, kind: Kind, condition: Sql) -> list[TaskStanding]:
         try:
-            return tuple(surveyor.look(spec.kind, condition))
+            return surveyor.look(kind, condition)
         except DatabaseError:
-            database.ensure_connected()
-        surveyor.look(spec.kind, ("FALSE", ()))  # what isn't the restriction's fault shows without it, too
+            self._ledger.database.ensure_connected()
+        surveyor.look(kind, ("FALSE", ()))  # what isn't the restriction's fault shows without it, too
         try:
-            return tuple(surveyor.look(spec.kind, condition))
+            return surveyor.look(kind, condition)
         except DatabaseError as error:
             raise UsageError(f"The database refuses the restriction: {error.sentence}") from error
 
@@ -140,6 +162,4 @@ class Looker:
             )
         if brakes.get(spec.pipeline):
             notes.append("The first-start brake holds the pipeline: `fmdj release` lets its tasks go.")
-        if spec.shards not in _ONE_PART:
-            notes.append(f"shards={spec.shards} is kept, but each recording is computed in one part in this version.")
         return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmdj_cloud.contracts import Overrides, RunPlan
+from fmdj_cloud.control.sharding import sharded
 from fmdj_cloud.settings import ControllerSettings
 
 
@@ -20,4 +21,5 @@ def overridden(plan: RunPlan, overrides: Overrides, settings: ControllerSettings
     if budget_s is None:
         budget_s = max(settings.min_budget_s, 4 * plan.estimate.seconds)
     limits = plan.limits.model_copy(update={"time_budget_s": budget_s})
-    return plan.model_copy(update={"limits": limits, "profile": overrides.profile})
+    amended = plan.model_copy(update={"limits": limits, "profile": overrides.profile})
+    return sharded(amended, overrides.shards, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fmdj_cloud.contracts import Progress, RunState
-from fmdj_cloud.control.status import read_progress
+from fmdj_cloud.control.progress import read_progress
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.storage import Store
 

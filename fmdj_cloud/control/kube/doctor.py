@@ -16,7 +16,6 @@ from fmdj_cloud.settings import KubernetesSettings, Settings
 
 OLDEST, NEWEST = (1, 31), (1, 36)
 """Versions of Kubernetes that this is made for."""
-_KINDS = (Kind.SVD, Kind.IMPORT)
 _REACH = (
     "Set kubernetes.kubeconfig or KUBECONFIG, or run in a pod with a service account; check the network to the server."
 )
@@ -37,7 +36,7 @@ def diagnose_kubernetes(settings: Settings) -> Iterator[Finding]:
         Images of the profiles, the API server and its version, the namespace, this account's rights, FacemapRuns, the
         profiles' queues.
     """
-    yield from _images(settings.kubernetes)
+    yield from _images(settings)
     try:
         client = KubeClient(settings.kubernetes)
     except FmdjError as error:
@@ -68,8 +67,10 @@ def diagnose_cluster(settings: Settings, client: KubeClient) -> Iterator[Finding
         yield Finding(check="kubernetes", verdict=Verdict.FAIL, found=error.sentence, remedy=_REACH)
 
 
-def _images(settings: KubernetesSettings) -> Iterator[Finding]:
-    profiles = dict(settings.profile_for(kind) for kind in _KINDS)
+def _images(settings: Settings) -> Iterator[Finding]:
+    poses = any(pipeline.inference_schema is not None for pipeline in settings.pipelines)
+    kinds = (Kind.SVD, Kind.IMPORT, *([Kind.POSE] if poses else []))
+    profiles = dict(settings.kubernetes.profile_for(kind) for kind in kinds)
     for name, profile in profiles.items():
         yield judged(
             f"image of {name}",

@@ -23,7 +23,7 @@ _METADATA = (
 )
 _OURS = f"{labels.GROUP}/"
 _FOR_PEOPLE = (labels.TASK, labels.SPEC_URI)
-_JOB_SPEC = ("suspend",)
+_JOB_SPEC = ("suspend", "completionMode", "completions", "parallelism")
 _POD_SPEC = ("nodeName", "terminationGracePeriodSeconds")
 _POD_STATUS = ("phase", "reason", "message", "startTime", "conditions")
 _CONDITION = ("type", "status", "reason", "message", "lastTransitionTime")

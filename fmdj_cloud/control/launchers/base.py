@@ -95,6 +95,13 @@ class Launcher(Protocol):
         """
         ...
 
-    def read_log(self, name: str) -> str:
-        """Return the end of what a Job wrote, empty if nothing is left of it."""
+    def read_log(self, name: str, nonce: str = "") -> str:
+        """Return the end of what a Job wrote, empty if nothing is left of it.
+
+        Parameters
+        ----------
+        name : str
+        nonce : str, optional
+            Of the pod that is asked for, of one that has several; the newest by default.
+        """
         ...

@@ -1,9 +1,8 @@
-"""The local launcher: one supervised process per attempt, on this machine.
+"""The local launcher: one supervised process per attempt, or per shard, on this machine.
 
 Each Job is a folder ``<state_dir>/<job name>`` (see :mod:`supervisor` for its files). The folder appears
 whole, by a rename, so two controllers can't both make it; the supervisor's lock says whether it runs; what
-is recorded in it lets any later controller know how it ended. ``job.json`` holds no credentials: they are in
-the environment of supervisor and worker only.
+is recorded in it lets any later controller know how it ended.
 """
 
 from __future__ import annotations
@@ -23,29 +22,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from fmdj_cloud import names
-from fmdj_cloud.contracts import JobObservation, JobPhase, JobRequest, Outcome, TerminationMessage
-from fmdj_cloud.control.diagnose import ProcessEnd, diagnose, vanished
+from fmdj_cloud.contracts import JobObservation, JobPhase, JobRequest, Outcome
 from fmdj_cloud.control.launchers import supervisor
 from fmdj_cloud.control.launchers.base import LaunchError
 from fmdj_cloud.control.launchers.environment import worker_environment
-from fmdj_cloud.control.launchers.supervisor import EXIT, JOB, LOCK, OUTPUT, STARTED, read_json, write_json
+from fmdj_cloud.control.launchers.local_job import describe, is_held, observe_job, read_end_of_log, read_job
+from fmdj_cloud.control.launchers.supervisor import JOB, LOCK, OUTPUT, STARTED, read_json, write_json
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.settings import Settings
 
 WORKER_COMMAND = (sys.executable, "-m", "fmdj_cloud.worker")
-_TERMINATION = "termination.json"
 _START_S = 20.0
 """A supervisor has taken its lock by then, also on a busy machine."""
 _KILL_S = 5.0
-_OVERDUE_S = 600.0
-"""The worker keeps its time budget itself; the supervisor ends one that doesn't, so much later."""
 _UNREADABLE = (ValueError, KeyError, TypeError, PermissionError, IsADirectoryError)
 """What reading a Job of another version, or one that was damaged, may raise."""
-_LOG_BYTES = 256 * 1024
-_MESSAGE_BYTES = 64 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +51,8 @@ class LocalLauncher:
         How a worker is started; its arguments follow.
     environment : mapping of str to str, optional
         What the worker's environment is made from; this process's by default.
+    retry_pause_s : float
+        Before a shard that failed is tried again for the first time, seconds.
     """
 
     name = "local"
@@ -70,9 +63,12 @@ class LocalLauncher:
         *,
         worker_command: Sequence[str] = WORKER_COMMAND,
         environment: Mapping[str, str] | None = None,
+        retry_pause_s: float = 10.0,
     ) -> None:
         self._instance = settings.instance
         self._grace_s = settings.local.stop_grace_s
+        self._retries = settings.controller.shard_retries
+        self._retry_pause_s = retry_pause_s
         self._command = tuple(worker_command)
         self._environment = worker_environment(settings, os.environ if environment is None else environment)
         self._supervisors: list[subprocess.Popen[bytes]] = []
@@ -93,7 +89,7 @@ class LocalLauncher:
     def _create(self, request: JobRequest) -> str:
         folder = self._root / request.name
         try:
-            job = self._read_job(folder)
+            job = read_job(folder, self._instance)
         except _UNREADABLE as error:
             raise ConfigError(
                 f"The Job {request.name} in {self._root} can't be read ({error!r}): once its process has ended, remove "
@@ -139,7 +135,7 @@ class LocalLauncher:
             return
         try:
             # the lock is held, so the process that the descriptor names is still the supervisor, not a successor
-            if _is_held(folder / LOCK):
+            if is_held(folder / LOCK):
                 signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         except (ProcessLookupError, PermissionError) as error:
             _log.info("Job %s can't be signalled: %s", name, error)
@@ -149,7 +145,7 @@ class LocalLauncher:
     def forget(self, name: str) -> None:
         """See :meth:`Launcher.forget`."""
         folder = self._root / name
-        if _is_held(folder / LOCK):
+        if is_held(folder / LOCK):
             return
         # renamed first: a folder is there whole or not at all
         trash = self._root / f".trash-{uuid.uuid4()}"
@@ -160,15 +156,10 @@ class LocalLauncher:
     def tell(self, name: str, what: str, sentence: str) -> None:
         """See :meth:`Launcher.tell`. Nobody looks at the processes of this machine but through the ledger."""
 
-    def read_log(self, name: str) -> str:
+    def read_log(self, name: str, nonce: str = "") -> str:
         """See :meth:`Launcher.read_log`."""
-        try:
-            with (self._root / name / OUTPUT).open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _LOG_BYTES))
-                return file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+        with self._local_trouble(f"read the log of {name}"):
+            return read_end_of_log(self._root / name, nonce)
 
     @contextlib.contextmanager
     def _local_trouble(self, doing: str) -> Iterator[None]:
@@ -178,30 +169,17 @@ class LocalLauncher:
         except OSError as error:
             raise LaunchError(f"Can't {doing} in {self._root}: {error.strerror or error}.") from error
 
-    def _read_job(self, folder: Path) -> dict[str, Any] | None:
-        job = read_json(folder / JOB)
-        if job is not None and job["instance"] == self._instance:
-            JobRequest.model_validate(job["request"])
-        return job
-
     def _make(self, folder: Path, request: JobRequest) -> dict[str, Any]:
         """Make the job's folder, or find that somebody else just has."""
-        nonce = names.new_nonce()
-        arguments = {
-            "--spec": request.spec_uri,
-            "--sha256": request.spec_sha256,
-            "--nonce": nonce,
-            "--termination-log": str(folder / _TERMINATION),
-        }
-        job = {
-            "uid": str(uuid.uuid4()),
-            "instance": self._instance,
-            "nonce": nonce,
-            "request": request.model_dump(mode="json"),
-            "command": [*self._command, *(word for pair in arguments.items() for word in pair)],
-            "stop_grace_s": self._grace_s,
-            "deadline_s": request.limits.time_budget_s + _OVERDUE_S,
-        }
+        job = describe(
+            request,
+            folder,
+            self._command,
+            instance=self._instance,
+            grace_s=self._grace_s,
+            retries=self._retries,
+            retry_pause_s=self._retry_pause_s,
+        )
         temporary = self._root / f".new-{uuid.uuid4()}"
         with self._making(fcntl.LOCK_SH):
             temporary.mkdir(mode=0o700)
@@ -210,7 +188,7 @@ class LocalLauncher:
                 temporary.rename(folder)
             except OSError as error:
                 shutil.rmtree(temporary, ignore_errors=True)
-                found = self._read_job(folder)
+                found = read_job(folder, self._instance)
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or found is None:
                     raise LaunchError(
                         f"The Job {request.name} can't be made in {self._root}: {error.strerror}."
@@ -262,7 +240,7 @@ class LocalLauncher:
     def _end(self, name: str) -> None:
         """Stop a Job, wait until it is over, and forget it."""
         give_up = time.monotonic() + self._grace_s + _KILL_S
-        while _is_held(self._root / name / LOCK):
+        while is_held(self._root / name / LOCK):
             self.stop(name)
             if time.monotonic() > give_up:
                 raise LaunchError(f"The Job {name} doesn't end: stop its supervisor by hand.")
@@ -272,78 +250,10 @@ class LocalLauncher:
     def _try_to_observe(self, folder: Path) -> JobObservation | None:
         """Observe a Job; one that can't be read, such as another version's, is nobody's and stops no other."""
         try:
-            return self._observe(folder)
+            return observe_job(folder, self._instance)
         except _UNREADABLE as error:
             if folder.name not in self._unreadable:
                 _log.warning("The Job %s can't be read and is left alone: %r", folder, error)
                 self._unreadable.add(folder.name)
-            phase = JobPhase.RUNNING if _is_held(folder / LOCK) else JobPhase.ENDED
+            phase = JobPhase.RUNNING if is_held(folder / LOCK) else JobPhase.ENDED
             return JobObservation(name=folder.name, run_id="", attempt=0, uid="", spec_sha256="", phase=phase)
-
-    def _observe(self, folder: Path) -> JobObservation | None:
-        job = self._read_job(folder)
-        if job is None or job["instance"] != self._instance:
-            return None
-        # in this order: once started, a lock that is free is free for good, and the exit is final
-        started = (folder / STARTED).exists()
-        held = _is_held(folder / LOCK)
-        end = read_json(folder / EXIT)
-        if not started and not held:
-            return None
-        over = end is not None or not held
-        request = JobRequest.model_validate(job["request"])
-        return JobObservation(
-            name=request.name,
-            run_id=request.run_id,
-            attempt=request.attempt,
-            uid=job["uid"],
-            spec_sha256=request.spec_sha256,
-            phase=JobPhase.ENDED if over else JobPhase.RUNNING,
-            outcome=self._outcome(folder, end) if over else None,
-            nonces=(job["nonce"],),
-            log=str(folder / OUTPUT),
-        )
-
-    def _outcome(self, folder: Path, end: dict[str, Any] | None) -> Outcome:
-        if end is None:
-            return vanished(
-                "The worker's supervisor ended without recording how: it was killed, or the machine was restarted."
-            )
-        known = {name: end[name] for name in ("exit_code", "signal", "stopped", "overdue", "error")}
-        return diagnose(ProcessEnd(**known), _read_message(folder / _TERMINATION))
-
-
-def _read_message(path: Path) -> TerminationMessage | None:
-    try:
-        with path.open("rb") as file:
-            return TerminationMessage.model_validate_json(file.read(_MESSAGE_BYTES))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        _log.warning("%s is not a termination message: %s", path, error.errors()[0]["msg"])
-        return None
-
-
-def _is_held(path: Path) -> bool:
-    """Tell whether a supervisor holds the lock."""
-    with _opened(path) as descriptor:
-        if descriptor is None:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int | None]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

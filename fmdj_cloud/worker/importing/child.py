@@ -1,6 +1,6 @@
 """``python -m fmdj_cloud.worker.importing.child FOLDER``: looks at the videos, has the file read, compares.
 
-Everything that touches the bytes of a video happens here; what touches those of the pickle happens in a
+Everything that touches the bytes of a video happens here; what touches those of what is imported happens in a
 process of its own (:mod:`fmdj_cloud.worker.importing.reader`).
 """
 
@@ -18,12 +18,14 @@ import h5py
 import numpy as np
 
 from fmdj_cloud import __version__
+from fmdj_cloud.contracts import RunSpec
 from fmdj_cloud.errors import InputError
 from fmdj_cloud.worker.child import run_child
-from fmdj_cloud.worker.counts import Grid, count, view_frames
+from fmdj_cloud.worker.counts import Counts, Grid, count, view_frames
 from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
-from fmdj_cloud.worker.importing.convert import Imported
-from fmdj_cloud.worker.importing.originals import original
+from fmdj_cloud.worker.importing.imported import Imported
+from fmdj_cloud.worker.importing.originals import original, pose_originals
+from fmdj_cloud.worker.importing.pose import PoseFile, PoseJob
 from fmdj_cloud.worker.importing.reader import ReaderJob, read_apart
 from fmdj_cloud.worker.progress import Teller, Where
 from fmdj_cloud.worker.video import read_facts
@@ -47,21 +49,19 @@ def _import(desk: Desk, job: ChildJob) -> ChildResult:
     timings["check"] = round(time.monotonic() - began, 3)
     teller.tell(Where("read"))
     began = time.monotonic()
-    proc = original(desk, spec)
-    reading = ReaderJob(
-        proc=str(proc),
-        signals=str(desk.signals),
-        run_id=spec.run_id,
-        fps=grid[0][0].fps if grid else 0.0,
-        parent=os.getpid(),
-    )
+    reading = _reading(desk, spec, grid, counts)
     imported = read_apart(desk.folder / "reader", reading)
     timings["read"] = round(time.monotonic() - began, 3)
-    if counts is not None:
-        _compare(proc.name, imported, grid, counts.nframes)
-        warnings = counts.warnings
+    if imported.seconds:
+        timings["pose"] = round(imported.seconds, 3)  # of Facemap, wherever it ran
+    name = reading.files[0].name
+    warnings: tuple[str, ...]
+    if counts is None:
+        warnings = (f"The videos aren't there, so that nothing says whether {name} covers all their frames.",)
     else:
-        warnings = (f"The videos aren't there, so that nothing says whether {proc.name} covers all their frames.",)
+        warnings = counts.warnings
+        if spec.pose is None:
+            _compare(name, imported, grid, counts.nframes)
     return ChildResult(
         nframes=imported.nframes,
         views=view_frames(grid) if grid else (),
@@ -72,6 +72,40 @@ def _import(desk: Desk, job: ChildJob) -> ChildResult:
         warnings=(*warnings, *imported.warnings),
         gui_file=None,
     )
+
+
+def _reading(desk: Desk, spec: RunSpec, grid: Grid, counts: Counts | None) -> ReaderJob:
+    fps = grid[0][0].fps if grid else 0.0
+    common = {"signals": str(desk.signals), "run_id": spec.run_id, "fps": fps, "parent": os.getpid()}
+    if spec.pose is None:
+        return ReaderJob(proc=str(original(desk, spec)), **common)
+    view = spec.pose.pose_view
+    if grid and view >= len(grid[0]):
+        raise InputError(
+            f"pose_view is {view} and the recording has {len(grid[0])} view(s), numbered from 0: correct it in the "
+            "task's bbox.",
+            check="pose_view",
+        )
+    facts = [row[view] for row in grid]
+    files = tuple(
+        PoseFile(
+            points=str(points),
+            metadata=str(metadata) if metadata else "",
+            frames=counts.frames[number] if counts else None,
+            known=(facts[number].frames, facts[number].header_frames) if facts else (),
+        )
+        for number, (points, metadata) in enumerate(pose_originals(desk, spec))
+    )
+    pose = PoseJob(
+        files=files,
+        body_parts=spec.pose.body_parts,
+        view=view,
+        bbox=spec.pose.bbox[view] if view < len(spec.pose.bbox) else None,
+        size=(facts[0].height, facts[0].width) if facts else None,
+        max_bad_frames=spec.limits.max_bad_frames,
+        accept=spec.accept,
+    )
+    return ReaderJob(pose=pose, **common)
 
 
 def _read_facts(videos: tuple[tuple[Path, ...], ...], teller: Teller) -> Grid:

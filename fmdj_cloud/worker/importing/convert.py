@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fmdj_cloud.contracts import Frozen, Kind, Origin, RoiKind, SignalOrigin
+from fmdj_cloud.contracts import Kind, Origin, RoiKind, SignalOrigin
 from fmdj_cloud.errors import InputError
 from fmdj_cloud.signals_h5 import FULL_FRAME, PUPIL_FIELDS, Basis, RegionInfo, SignalsWriter
 from fmdj_cloud.worker.importing.evidence import is_early, unit_norms
+from fmdj_cloud.worker.importing.imported import Imported
 from fmdj_cloud.worker.importing.layout import Layout
 from fmdj_cloud.worker.importing.proc import Array, Proc
+from fmdj_cloud.worker.importing.results import Results
 from fmdj_cloud.worker.svd.faults import Fault
-from fmdj_cloud.worker.svd.geometry import Size, binned_box, nth_of_kind, region_name, roi_number
+from fmdj_cloud.worker.svd.geometry import binned_box, nth_of_kind, region_name, roi_number
 from fmdj_cloud.worker.svd.repairs import ONE_CHUNK_BELOW, align_motion, unscale
 
 _NOTES = {
@@ -24,19 +25,7 @@ _NOTES = {
 _ALL_VIEWS = -1
 _PICTURES = 2
 """Mean frame and mean motion, which every file has."""
-_MAX_SIDE = 1 << 18
-"""Of the picture of all views side by side."""
 _NOTHING = np.arange(0)
-
-
-class Imported(Frozen):
-    """What was made of a proc dict."""
-
-    nframes: int
-    sizes: tuple[Size, ...]
-    """Height and width of every view."""
-    signals: tuple[SignalOrigin, ...]
-    warnings: tuple[str, ...]
 
 
 def convert(proc: Proc, layout: Layout, path: Path, *, run_id: str, fps: float) -> Imported:
@@ -75,6 +64,7 @@ class _Conversion:
     def __init__(self, proc: Proc, layout: Layout, writer: SignalsWriter) -> None:
         self._proc = proc
         self._layout = layout
+        self._results = Results(proc, layout)
         self._params = layout.params
         self._writer = writer
         self._lists = {name: proc.list(name) for name in ("motion", "pupil", "blink")}
@@ -103,22 +93,9 @@ class _Conversion:
         self._warn_of_eyes()
 
     def _summary(self) -> None:
-        pictures = [self._picture(name) for name in ("avgframe", "avgmotion")]
+        pictures = [self._results.picture(name) for name in ("avgframe", "avgmotion")]
         self._writer.summary(pictures[0], pictures[1])
         self.origins += [SignalOrigin(signal=name, origin=Origin.IMPORT) for name in ("avgframe", "avgmotion")]
-
-    def _picture(self, name: str) -> Array:
-        whole = self._proc.optional_array(f"{name}_reshape", dimensions=2)
-        if whole is not None:
-            if not 0 < min(whole.shape) <= max(whole.shape) <= _MAX_SIDE:
-                raise self._proc.wrong(f"{name}_reshape", f"is a picture of shape {whole.shape}")
-            return whole
-        parts = self._proc.list(name)
-        height, width = (side // self._params.sbin for side in self._layout.sizes[0])
-        flat = self._proc.numbers(name, parts[0]) if len(self._layout.sizes) == len(parts) == 1 else np.zeros(0)
-        if flat.size == height * width > 0:
-            return flat.reshape(height, width)
-        raise self._proc.wrong(f"{name}_reshape", "is missing")
 
     def _svd_region(self, index: int | None) -> None:
         slot = self._layout.slot(index)
@@ -144,7 +121,7 @@ class _Conversion:
             return None
         if len(motion) != self._layout.nframes:
             raise self._proc.wrong("motion", f"has {len(motion)} values for {self._layout.nframes} frames")
-        early = is_early(motion, self._projections("mot", slot) if self._params.mot_svd else None)
+        early = is_early(motion, self._results.projections("mot", slot) if self._params.mot_svd else None)
         overlapped = self._overlaps(index)
         if overlapped:
             self._warn(index, f"overlaps {overlapped}, whose mean Facemap took off twice (F2): compute it again")
@@ -155,13 +132,13 @@ class _Conversion:
     def _components(
         self, index: int | None, basis: Basis, slot: int, signals: list[tuple[str, tuple[Fault, ...], str]]
     ) -> tuple[Array, Array, Array | None] | None:
-        projections = self._projections(basis, slot)
-        masks = self._masks(index, basis, slot)
+        projections = self._results.projections(basis, slot)
+        masks = self._results.masks(index, basis, slot)
         if masks.shape[2] != projections.shape[1]:
             raise self._proc.wrong(
                 f"{basis}Mask", f"has {masks.shape[2]} components where '{basis}SVD' has {projections.shape[1]}"
             )
-        values = self._singular_values(basis, slot, projections.shape[1])
+        values = self._results.singular_values(basis, slot, projections.shape[1])
         if unit_norms(masks):
             signals.append((f"{basis}SVD", (), "" if values is not None else "no singular values in the file (F6)"))
             return masks, projections, values
@@ -171,44 +148,6 @@ class _Conversion:
         signals.append((f"{basis}SVD", (Fault.F5,), ""))
         return unscale(np.array(masks, np.float32), np.array(projections, np.float32))
 
-    def _projections(self, basis: Basis, slot: int) -> Array:
-        return self._proc.array(f"{basis}SVD", self._proc.list(f"{basis}SVD")[slot], dimensions=2)
-
-    def _masks(self, index: int | None, basis: Basis, slot: int) -> Array:
-        name = f"{basis}Mask_reshape"
-        listed = self._proc.list(name)
-        if slot < len(listed):
-            return self._proc.array(name, listed[slot], dimensions=3)
-        flat = self._proc.list(f"{basis}Mask")
-        if slot >= len(flat):
-            raise self._proc.wrong(name, "lacks a region")
-        masks = self._proc.array(f"{basis}Mask", flat[slot], dimensions=2)
-        height, width = self._binned(index)
-        if len(masks) != height * width:
-            raise self._proc.wrong(name, "is missing")
-        return masks.reshape(height, width, masks.shape[1])
-
-    def _binned(self, index: int | None) -> Size:
-        """Return the size that a region should have when binned; a single view's for the full frame."""
-        if index is not None:
-            box = binned_box(self._params.rois[index], self._params.sbin)
-            return box.height, box.width
-        height, width = self._layout.sizes[0]
-        return height // self._params.sbin, width // self._params.sbin
-
-    def _singular_values(self, basis: Basis, slot: int, count: int) -> Array | None:
-        """Return a region's singular values, None where the file holds another region's (F6)."""
-        name = f"{basis}Sv"
-        listed = self._proc.value(name)
-        slots = [self._layout.slot(region) for region in self._layout.svd_regions]
-        if isinstance(listed, list | tuple) and not all(isinstance(item, int | float) for item in listed):
-            # The datajoint fork keeps a list with the values of every region
-            place = slot if len(listed) > max(slots) else slots.index(slot)
-            values = self._proc.numbers(name, listed[place]) if len(listed) >= len(slots) else np.zeros(0)
-        else:
-            values = self._proc.numbers(name, listed) if slot == slots[-1] else np.zeros(0)
-        return values if values.shape == (count,) and np.all(values > 0) else None
-
     def _pupil(self, index: int) -> None:
         place = nth_of_kind(self._params, index)
         fields: dict[str, Array] = {}
@@ -216,7 +155,7 @@ class _Conversion:
             found = self._proc.dict("pupil", self._lists["pupil"][place])
             for name, dimensions in zip(PUPIL_FIELDS, (1, 1, 2, 2, 3, 2), strict=True):
                 if name in found:
-                    fields[name] = self._of_frames("pupil", found.value(name), dimensions)
+                    fields[name] = self._results.of_frames("pupil", found.value(name), dimensions)
         if missing := [name for name in PUPIL_FIELDS if name not in fields]:
             self._warn(index, f"has no {', '.join(missing)} in the file: its pupil is left out")
             self._describe(index, [], None)
@@ -229,7 +168,7 @@ class _Conversion:
             self._warn(index, "has no blink trace in the file")
             self._describe(index, [], None)
             return
-        trace = self._of_frames("blink", self._lists["blink"][place], 1)
+        trace = self._results.of_frames("blink", self._lists["blink"][place], 1)
         self._writer.blink(self._describe(index, [("blink", (), "raw (F10)")], None), trace)
 
     def _running(self, index: int) -> None:
@@ -238,12 +177,6 @@ class _Conversion:
             "has a running trace that is left out, since Facemap's is noise (F4): task_mode='trigger' computes it",
         )
         self._describe(index, [], None)
-
-    def _of_frames(self, key: str, value: Any, dimensions: int) -> Array:
-        array = self._proc.array(key, value, dimensions=dimensions)
-        if len(array) != self._layout.nframes or array.size > 4 * len(array):
-            raise self._proc.wrong(key, f"has a trace of shape {array.shape} for {self._layout.nframes} frames")
-        return array
 
     def _describe(
         self, index: int | None, signals: list[tuple[str, tuple[Fault, ...], str]], masks: Array | None
@@ -277,7 +210,7 @@ class _Conversion:
         """Return kind, name, view, and the ranges of a region."""
         sbin, sizes = self._params.sbin, self._layout.sizes
         if index is None:
-            height, width = self._picture("avgframe").shape
+            height, width = self._results.picture("avgframe").shape
             y, x = sizes[0] if len(sizes) == 1 else (height * sbin, width * sbin)
             ranges = (np.arange(y), np.arange(x), np.arange(height), np.arange(width))
             return FULL_FRAME, FULL_FRAME, _ALL_VIEWS, ranges

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fmdj_cloud.contracts import ManifestFile, RunSpec
 from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.names import POSE_SUFFIX, pose_metadata
 from fmdj_cloud.storage.base import Store
 from fmdj_cloud.storage.verify import file_digest
 from fmdj_cloud.worker.fetch import fetch_videos
@@ -54,3 +55,25 @@ def original(desk: Desk, spec: RunSpec) -> Path:
     if len(spec.imports) != 1:
         raise ConfigError(f"The spec of {spec.run_id} names {len(spec.imports)} files to import: plan the run again.")
     return desk.folder / _FOLDER / spec.imports[0].name
+
+
+def pose_originals(desk: Desk, spec: RunSpec) -> tuple[tuple[Path, Path | None], ...]:
+    """Return every file with keypoints on scratch, with its metadata where there are any, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If the spec doesn't name one for every sequential video.
+    """
+    names = [ref.name for ref in spec.imports]
+    keypoints = [name for name in names if name.endswith(POSE_SUFFIX)]
+    known = {*keypoints, *map(pose_metadata, keypoints)}
+    if not keypoints or not known.issuperset(names) or len(keypoints) != (len(spec.videos) or len(keypoints)):
+        raise ConfigError(
+            f"The spec of {spec.run_id} names {len(keypoints)} files with keypoints for {len(spec.videos)} videos: "
+            "plan the run again."
+        )
+    folder = desk.folder / _FOLDER
+    return tuple(
+        (folder / name, folder / pose_metadata(name) if pose_metadata(name) in names else None) for name in keypoints
+    )

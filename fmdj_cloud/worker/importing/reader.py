@@ -1,6 +1,6 @@
-"""``python -m fmdj_cloud.worker.importing.reader FOLDER``: one file, in a process with limits of its own.
+"""``python -m fmdj_cloud.worker.importing.reader FOLDER``: what is imported, in a process with limits of its own.
 
-Only this process opens a pickle. It gives back signals.h5 and a JSON file, never a pickle.
+Only this process opens a stranger's pickle or HDF5 file. It gives back signals.h5 and a JSON file, never a pickle.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from fmdj_cloud.contracts import Frozen
 from fmdj_cloud.errors import FmdjError, InputError
 from fmdj_cloud.logs import configure_logging
-from fmdj_cloud.worker.importing.convert import Imported, convert
+from fmdj_cloud.worker.importing.convert import convert
+from fmdj_cloud.worker.importing.imported import Imported
 from fmdj_cloud.worker.importing.layout import lay_out
+from fmdj_cloud.worker.importing.pose import PoseJob, convert_pose
 from fmdj_cloud.worker.importing.proc import read_proc_file
 from fmdj_cloud.worker.importing.sandbox import enter, wall_s
 from fmdj_cloud.worker.lifeline import die_with
@@ -31,13 +33,26 @@ _RESULT_MAX_BYTES = 64 << 20
 class ReaderJob(Frozen):
     """What the reader reads."""
 
-    proc: str
-    """Path of the ``_proc.npy``."""
+    proc: str = ""
+    """Path of the ``_proc.npy``; empty where keypoints are imported."""
+    pose: PoseJob | None = None
     signals: str
     """Path of the new signals.h5."""
     run_id: str
     fps: float
     parent: int
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are read, the one that sentences name first."""
+        if self.pose is None:
+            return (Path(self.proc),)
+        return tuple(Path(path) for file in self.pose.files for path in (file.points, file.metadata) if path)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path in self.files)
 
 
 class ReaderFailure(Frozen):
@@ -48,7 +63,7 @@ class ReaderFailure(Frozen):
 
 
 def read_apart(folder: Path, job: ReaderJob) -> Imported:
-    """Convert a file in a process with limits of its own.
+    """Convert files in a process with limits of its own.
 
     Parameters
     ----------
@@ -59,12 +74,11 @@ def read_apart(folder: Path, job: ReaderJob) -> Imported:
     Raises
     ------
     InputError
-        If the file can't be imported, or takes more memory or time than any Facemap output does.
+        If they can't be imported, or take more memory or time than any Facemap output does.
     """
     folder.mkdir()
     (folder / _JOB).write_text(job.model_dump_json())
-    proc = Path(job.proc)
-    size = proc.stat().st_size
+    size = job.size
     process = subprocess.Popen(
         [sys.executable, "-m", "fmdj_cloud.worker.importing.reader", str(folder)], stdin=subprocess.DEVNULL
     )
@@ -84,8 +98,8 @@ def read_apart(folder: Path, job: ReaderJob) -> Imported:
         return Imported.model_validate_json(result.read_bytes())
     how = "took too long" if code in (None, -signal.SIGXCPU) else f"ended with code {code}"
     raise InputError(
-        f"{proc.name} can't be imported: reading it {how}, which no Facemap output does; upload the file again as "
-        "Facemap wrote it, or set task_mode='trigger' to compute it.",
+        f"{job.files[0].name} can't be imported: reading it {how}, which no Facemap output does; upload the file again "
+        "as Facemap wrote it, or set task_mode='trigger' to compute it.",
         check="import_file",
     )
 
@@ -96,15 +110,20 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(arguments[0])
     job = ReaderJob.model_validate_json((folder / _JOB).read_bytes())
     die_with(job.parent)
-    proc = Path(job.proc)
-    enter(proc.stat().st_size)
+    enter(job.size)
     try:
-        values = read_proc_file(proc)
-        imported = convert(values, lay_out(values), Path(job.signals), run_id=job.run_id, fps=job.fps)
+        imported = _convert(job)
     except Exception as error:  # whatever a stranger's bytes have led to, the file is at fault
-        return _fail(folder, proc.name, error)
+        return _fail(folder, job.files[0].name, error)
     _write(folder / _RESULT, imported)
     return 0
+
+
+def _convert(job: ReaderJob) -> Imported:
+    if job.pose is not None:
+        return convert_pose(job.pose, Path(job.signals), run_id=job.run_id, fps=job.fps)
+    values = read_proc_file(Path(job.proc))
+    return convert(values, lay_out(values), Path(job.signals), run_id=job.run_id, fps=job.fps)
 
 
 def _fail(folder: Path, name: str, error: Exception) -> int:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fmdj_cloud.worker.index import Index
 from fmdj_cloud.worker.pose.levels import levels
-from fmdj_cloud.worker.pose.stream import Frames, Gray, Index
+from fmdj_cloud.worker.pose.stream import Frames, Gray
 from fmdj_cloud.worker.pose.window import Window
 
 

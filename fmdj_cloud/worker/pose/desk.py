@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fmdj_cloud.contracts import RunSpec
+from fmdj_cloud.contracts import Kind, RunSpec
 from fmdj_cloud.errors import ChangedError, FmdjError, InputMissingError, IntegrityError, ObjectMissingError
 from fmdj_cloud.storage import uri as uris
 from fmdj_cloud.storage.base import Store
@@ -42,7 +42,7 @@ def earlier_parts(desk: Desk) -> Path:
     return desk.folder / "earlier"
 
 
-def fetch_for_pose(store: Store, spec: RunSpec, desk: Desk, *, stop: Stop) -> None:
+def fetch_for_pose(store: Store, spec: RunSpec, desk: Desk, *, stop: Stop, others: tuple[str, ...] = ()) -> None:
     """Download the model and finished parts of earlier attempts; nothing happens for a run of another kind.
 
     Parameters
@@ -51,6 +51,8 @@ def fetch_for_pose(store: Store, spec: RunSpec, desk: Desk, *, stop: Stop) -> No
     spec : RunSpec
     desk : Desk
     stop : Stop
+    others : tuple of str
+        Attempt folders, beside those of earlier attempts, whose finished parts may be used.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def fetch_for_pose(store: Store, spec: RunSpec, desk: Desk, *, stop: Stop) -> No
     ChangedError
         If it was replaced since the run was planned.
     """
-    if spec.pose is None:
+    if spec.kind is not Kind.POSE or spec.pose is None:
         return
     for folder in (model_path(desk).parent, own_parts(desk), earlier_parts(desk)):
         folder.mkdir()
@@ -78,7 +80,7 @@ def fetch_for_pose(store: Store, spec: RunSpec, desk: Desk, *, stop: Stop) -> No
         raise ChangedError(
             f"The model {spec.pose.model_uri} isn't the one with which the run was planned: it is planned again."
         ) from error
-    for folder_uri in spec.resume_from:
+    for folder_uri in (*others, *spec.resume_from):
         _fetch_parts(store, spec, folder_uri, earlier_parts(desk), stop)
 
 
@@ -88,7 +90,7 @@ def parts_kept(store: Store, spec: RunSpec, nonce: str, desk: Desk) -> Iterator[
 
     A store that is down for a while doesn't end the computation: what can't be uploaded is tried again.
     """
-    if spec.pose is None:
+    if spec.kind is not Kind.POSE:
         yield
         return
     courier = _Courier(store, uris.join(spec.attempt_uri, nonce, PARTS), own_parts(desk))

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fmdj_cloud.errors import InputError
 from fmdj_cloud.worker.pose.ahead import Ahead
 from fmdj_cloud.worker.pose.batches import Batch, Source, batches
+from fmdj_cloud.worker.pose.bounds import Bound
 from fmdj_cloud.worker.pose.network import Finder
 from fmdj_cloud.worker.pose.parts import PartInfo, Points, missing, write_part
+from fmdj_cloud.worker.pose.trace import Trace, bad_frames
 
 _BATCHES_AHEAD = 3
-
-
-@dataclass(frozen=True)
-class Bound:
-    """How many frames of a view may be bad, and whether that was waived."""
-
-    frames: int
-    waived: bool
-
-
-class Trace:
-    """The points of one file, as they come in.
-
-    Parameters
-    ----------
-    source : Source
-    body_parts : int
-    """
-
-    def __init__(self, source: Source, body_parts: int) -> None:
-        self.source = source
-        self.frames = source.index.facts.frames
-        """Frames that count: those that the packets promise, until it is known how many can be decoded."""
-        self._points = np.zeros((self.frames, body_parts, 3), np.float32)
-        self._points[:, :, :2] = np.nan
-
-    def put(self, start: int, points: Points, *, ends: bool) -> None:
-        """Keep the points of frames from `start` on."""
-        self._points[start : start + len(points)] = points
-        if ends:
-            self.frames = start + len(points)
-
-    def points(self, frames: int) -> Points:
-        """Return the points of the first frames."""
-        return self._points[:frames]
-
-
-def bad_frames(points: Points) -> int:
-    """Return how many frames hold no point: damaged, of one gray level, or beyond the network."""
-    return int(np.count_nonzero(np.isnan(points[:, 0, 0])))
 
 
 class Keeper:
@@ -129,10 +89,19 @@ class Inference:
     batch_size : int
     body_parts : int
     bound : Bound
+    ranges : mapping of (view, file) to (int, int), optional
+        Frames of each file, half-open; none of a file that isn't there. Everything if not given.
     """
 
     def __init__(
-        self, finder: Finder, sources: Sequence[Source], *, batch_size: int, body_parts: int, bound: Bound
+        self,
+        finder: Finder,
+        sources: Sequence[Source],
+        *,
+        batch_size: int,
+        body_parts: int,
+        bound: Bound,
+        ranges: Mapping[tuple[int, int], tuple[int, int]] | None = None,
     ) -> None:
         self._finder = finder
         self._batch_size = batch_size
@@ -140,19 +109,28 @@ class Inference:
         self._bound = bound
         self._bad: dict[int, int] = {}
         self._parts: list[PartInfo] = []
-        self.traces = [Trace(source, body_parts) for source in sources]
-        self.seconds: dict[tuple[int, int], float] = {}
-        """What the network took, by view and file."""
+        self._sources = tuple(sources)
+        self.traces = [Trace(source.index.facts.frames, body_parts) for source in sources]
+        """Of the sources, in their order."""
+        self._by_place = {
+            (source.view, source.file): trace for source, trace in zip(self._sources, self.traces, strict=True)
+        }
+        whole = {(source.view, source.file): (0, source.index.facts.frames) for source in sources}
+        self._ranges = whole if ranges is None else ranges
 
     def take_over(self, parts: Sequence[tuple[PartInfo, Points]]) -> int:
         """Take over parts of earlier attempts, and return how many frames they hold."""
-        by_place = {(trace.source.view, trace.source.file): trace for trace in self.traces}
         for info, points in parts:
-            by_place[info.view, info.file].put(info.start, points, ends=info.ends)
+            start, stop = self._ranges.get((info.view, info.file), (0, 0))
+            if info.start >= stop or info.stop < start:
+                continue
+            self._by_place[info.view, info.file].put(info.start, points, ends=info.ends)
             self._parts.append(info)
-            self._count_bad(info.view, bad_frames(points))
-        total = sum(trace.frames for trace in self.traces)
-        return total - sum(stop - start for trace in self.traces for start, stop in self._missing(trace))
+            self._count_bad(info.view, bad_frames(points[max(0, start - info.start) : stop - info.start]))
+        wanted = sum(
+            max(0, min(stop, self._by_place[place].frames) - start) for place, (start, stop) in self._ranges.items()
+        )
+        return wanted - sum(stop - start for source in self._sources for start, stop in self._missing(source))
 
     def run(self, keeper: Keeper, on_frames: Callable[[int], None]) -> None:
         """Compute what is missing.
@@ -168,25 +146,26 @@ class Inference:
         InputError
             If more frames than allowed can't be decoded or show nothing (check ``bad_frames``).
         """
-        by_source = {id(trace.source): trace for trace in self.traces}
         with Ahead(self._batches(), _BATCHES_AHEAD) as ready:
             for batch in ready:
                 points = self._points(batch)
                 self._count_bad(batch.source.view, bad_frames(points))
-                by_source[id(batch.source)].put(batch.start, points, ends=batch.ends)
+                self._by_place[batch.source.view, batch.source.file].put(batch.start, points, ends=batch.ends)
                 keeper.keep(batch, points)
                 on_frames(len(points))
         keeper.close()
 
     def _batches(self) -> Iterator[Batch]:
-        for trace in self.traces:
-            for start, stop in self._missing(trace):
-                yield from batches(trace.source, start, stop, self._batch_size)
+        for source in self._sources:
+            for start, stop in self._missing(source):
+                yield from batches(source, start, stop, self._batch_size)
 
-    def _missing(self, trace: Trace) -> list[tuple[int, int]]:
-        place = trace.source.view, trace.source.file
+    def _missing(self, source: Source) -> list[tuple[int, int]]:
+        place = source.view, source.file
+        first, last = self._ranges.get(place, (0, 0))
         own = [info for info in self._parts if (info.view, info.file) == place]
-        return missing(own, trace.source.index.facts.frames)
+        found = ((max(first, a), min(last, b)) for a, b in missing(own, source.index.facts.frames))
+        return [(start, stop) for start, stop in found if start < stop]
 
     def _points(self, batch: Batch) -> Points:
         points = np.zeros((batch.stop - batch.start, self._body_parts, 3), np.float32)
@@ -196,15 +175,9 @@ class Inference:
             found = self._finder.find(batch.gray, batch.levels, batch.source.window)
             numbers = np.isfinite(found).all((1, 2))
             points[batch.numbers[numbers] - batch.start] = found[numbers]
-            place = batch.source.view, batch.source.file
-            self.seconds[place] = self.seconds.get(place, 0.0) + time.monotonic() - began
+            self._by_place[batch.source.view, batch.source.file].seconds += time.monotonic() - began
         return points
 
     def _count_bad(self, view: int, frames: int) -> None:
         self._bad[view] = self._bad.get(view, 0) + frames
-        if self._bad[view] > self._bound.frames and not self._bound.waived:
-            raise InputError(
-                f"More than {self._bound.frames} frames of view {view} can't be decoded or are of one gray level: look "
-                "at the video; if it is as good as it gets, accept the check bad_frames, and they are left empty.",
-                check="bad_frames",
-            )
+        self._bound.check(view, self._bad[view])

@@ -5,92 +5,21 @@ from __future__ import annotations
 import bisect
 import collections
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fmdj_cloud.worker.video import FileFacts, open_capture, unreadable
+from fmdj_cloud.worker.index import Index
+from fmdj_cloud.worker.video import open_capture
 
 Gray = npt.NDArray[np.uint8]
 _REORDERED = 16
 """Frames that h264 and h265 may show before one that they need."""
 _PATIENCE = 64
 """Times that OpenCV is asked to go on behind what it can't decode; at the end of a file it never does."""
-
-
-@dataclass(frozen=True)
-class Index:
-    """What a file's packets say, without decoding them.
-
-    Attributes
-    ----------
-    facts : FileFacts
-        `frames` as the packets promise them.
-    times_ms : tuple of float
-        When each frame is shown, as OpenCV counts time; empty if the packets don't say.
-    keys : tuple of int
-        Frames at which decoding can begin.
-    """
-
-    facts: FileFacts
-    times_ms: tuple[float, ...]
-    keys: tuple[int, ...]
-
-
-def read_index(path: Path) -> Index:
-    """Read what a file's packets say.
-
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    InputError
-        If it isn't a video that can be read (check ``readable``).
-    """
-    packets: list[tuple[int | None, bool, bool]] = []
-    start: int | None = None
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise unreadable(path.name, "it holds no video")
-            stream = container.streams.video[0]
-            codec = str(stream.codec_context.name)
-            base, start = float(stream.time_base or 0), stream.start_time
-            for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:
-                    packets.append((packet.pts, bool(packet.is_keyframe), bool(packet.is_corrupt)))
-    except av.error.FFmpegError as error:
-        raise unreadable(path.name, f"{error.strerror or error}") from error
-    while packets and packets[-1][2]:  # cut off in the middle of its last frame
-        packets.pop()
-    capture = open_capture(path)
-    try:
-        facts = FileFacts(
-            name=path.name,
-            height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-            width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            fps=float(capture.get(cv2.CAP_PROP_FPS)),
-            codec=codec,
-            header_frames=max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))),
-            frames=len(packets),
-        )
-    finally:
-        capture.release()
-    if not packets or facts.height == 0 or facts.width == 0:
-        raise unreadable(path.name, "it holds no frame")
-    shown = sorted({pts for pts, _, _ in packets if pts is not None})
-    if len(shown) != len(packets) or start is None:
-        return Index(facts, (), tuple(k for k, (_, key, _) in enumerate(packets) if key))
-    place = {pts: k for k, pts in enumerate(shown)}
-    keys = sorted(place[pts] for pts, key, _ in packets if key and pts is not None)
-    return Index(facts, tuple(1000 * base * (pts - start) for pts in shown), tuple(keys))
 
 
 class Frames:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fmdj_cloud.contracts import Origin, RoiKind, SignalOrigin, SvdParams
-from fmdj_cloud.signals_h5 import FULL_FRAME, PUPIL_FIELDS, Basis, RegionInfo, SignalsWriter
+from fmdj_cloud.signals_h5 import PUPIL_FIELDS, Basis, SignalsWriter
+from fmdj_cloud.worker.svd.describe import Describer
 from fmdj_cloud.worker.svd.faults import Fault
-from fmdj_cloud.worker.svd.geometry import Size, binned_box, region_name, roi_number
+from fmdj_cloud.worker.svd.geometry import Size
 from fmdj_cloud.worker.svd.passes import Pass
 from fmdj_cloud.worker.svd.repairs import ONE_CHUNK_BELOW, align_motion, unscale
 
@@ -31,7 +32,6 @@ _NOTES = {
 }
 _CHANGED = frozenset({Fault.F1, Fault.F4, Fault.F5})
 """Repairs after which the numbers aren't those of Facemap's file; the others are about how it was called."""
-_ALL_VIEWS = -1
 
 
 def read_proc(path: Path) -> Proc:
@@ -59,21 +59,21 @@ class Assembly:
     ) -> None:
         self._writer = writer
         self._params = params
-        self._sizes = sizes
         self._nframes = nframes
         self._faults = faults
-        self._origins: list[SignalOrigin] = []
+        self._describer = Describer(
+            writer, params, sizes, faults=faults, notes=_NOTES, plain=Origin.FACEMAP, changed=_CHANGED
+        )
 
     @property
     def origins(self) -> tuple[SignalOrigin, ...]:
         """Where everything written so far comes from."""
-        return tuple(self._origins)
+        return self._describer.origins
 
     def add_pass(self, part: Pass, proc: Proc) -> None:
         """Write what a pass has computed. Arrays of `proc` are changed, to hold no second copy of them."""
-        if not self._origins:  # Facemap computes the mean frame in every pass, always the same
-            self._writer.summary(proc["avgframe_reshape"], proc["avgmotion_reshape"])
-            self._origins += [SignalOrigin(signal=s, origin=Origin.FACEMAP) for s in ("avgframe", "avgmotion")]
+        if not self.origins:  # Facemap computes the mean frame in every pass, always the same
+            self._describer.summary(proc["avgframe_reshape"], proc["avgmotion_reshape"])
         if part.has_svd:
             self._add_svd(part, proc)
         else:
@@ -81,12 +81,12 @@ class Assembly:
 
     def add_running(self, index: int, displacement: Array) -> None:
         """Write what was computed for a running ROI, (n, 2): dy, dx."""
-        number = self._region(index, [("running", (Fault.F4,))])
+        number = self._describer.region(index, [("running", (Fault.F4,))])
         self._writer.running(number, displacement)
 
     def add_bare(self, index: int) -> None:
         """Describe a motion ROI for which nothing was asked."""
-        self._region(index, [])
+        self._describer.region(index, [])
 
     def _add_svd(self, part: Pass, proc: Proc) -> None:
         regions: list[int | None] = [None] if part.full_svd else []
@@ -102,9 +102,8 @@ class Assembly:
 
     def _describe_svd(self, part: Pass, proc: Proc, index: int | None, last: bool) -> int:
         """Describe a region with an SVD and return its number."""
-        view = None if index is None else self._params.rois[index].view
-        eyes = [r for r in self._params.rois if r.kind in (RoiKind.PUPIL, RoiKind.BLINK) and view in (None, r.view)]
-        called = (Fault.F2,) * part.name.startswith("overlap") + (Fault.F3,) * bool(eyes)
+        painted = self._describer.has_eyes(index)
+        called = (Fault.F2,) * part.name.startswith("overlap") + (Fault.F3,) * painted
         one_chunk = self._nframes < ONE_CHUNK_BELOW
         scaled = (Fault.F5,) if one_chunk else () if last else (Fault.F6,)
         signals = [("motion", (Fault.F1, *called))]
@@ -112,8 +111,8 @@ class Assembly:
             alone = (Fault.F11,) if basis == "mov" and not self._params.mot_svd else ()
             signals.append((f"{basis}SVD", (*called, *scaled, *alone)))
         if index is None:
-            return self._full_frame(proc, signals)
-        return self._region(index, signals)
+            return self._describer.full_frame((int(proc["LYbin"]), int(proc["LXbin"])), signals)
+        return self._describer.region(index, signals)
 
     def _add_basis(self, proc: Proc, basis: Basis, slot: int, number: int, last: bool) -> None:
         # Taken out of the dict, so that they are freed when they are written
@@ -128,10 +127,10 @@ class Assembly:
     def _add_eyes(self, part: Pass, proc: Proc) -> None:
         for place, index in enumerate(part.rois):
             if self._params.rois[index].kind is RoiKind.PUPIL:
-                number = self._region(index, [("pupil", (Fault.F3,))])
+                number = self._describer.region(index, [("pupil", (Fault.F3,))])
                 self._writer.pupil(number, {name: proc["pupil"][place][name] for name in PUPIL_FIELDS})
             else:
-                number = self._region(index, [("blink", (Fault.F3, Fault.F10))])
+                number = self._describer.region(index, [("blink", (Fault.F3, Fault.F10))])
                 self._writer.blink(number, proc["blink"][place])
 
     def _bases(self) -> tuple[Basis, ...]:
@@ -139,70 +138,3 @@ class Assembly:
         if self._params.mov_svd:
             asked.append("mov")
         return tuple(asked)
-
-    def _full_frame(self, proc: Proc, signals: list[tuple[str, tuple[Fault, ...]]]) -> int:
-        height, width = int(proc["LYbin"]), int(proc["LXbin"])
-        sbin = self._params.sbin
-        # Several views have no common pixels before binning: those that make up the bins of the laid-out picture
-        y, x = self._sizes[0] if len(self._sizes) == 1 else (height * sbin, width * sbin)
-        ranges = (np.arange(y), np.arange(x), np.arange(height), np.arange(width))
-        self._describe(0, FULL_FRAME, FULL_FRAME, _ALL_VIEWS, ranges, signals)
-        return 0
-
-    def _region(self, index: int, signals: list[tuple[str, tuple[Fault, ...]]]) -> int:
-        """Describe a ROI and return its number."""
-        roi = self._params.rois[index]
-        number = roi_number(self._params, index)
-        binned = (np.arange(0), np.arange(0))
-        if roi.kind is RoiKind.MOTION_SVD:
-            box = binned_box(roi, self._params.sbin)
-            binned = (np.arange(box.y0, box.y1), np.arange(box.x0, box.x1))
-        ranges = (np.arange(roi.y0, roi.y1), np.arange(roi.x0, roi.x1), *binned)
-        self._describe(number, roi.kind.value, region_name(self._params, index), roi.view, ranges, signals)
-        return number
-
-    def _describe(
-        self,
-        number: int,
-        kind: str,
-        name: str,
-        view: int,
-        ranges: tuple[Array, Array, Array, Array],
-        signals: list[tuple[str, tuple[Fault, ...]]],
-    ) -> None:
-        origins = [self._origin(number, signal, faults) for signal, faults in signals]
-        self._origins += origins
-        repairs = tuple(dict.fromkeys(Fault(fault) for origin in origins for fault in origin.repairs))
-        self._writer.region(
-            RegionInfo(
-                roi_no=number,
-                kind=kind,
-                name=name,
-                view=view,
-                yrange=ranges[0],
-                xrange=ranges[1],
-                yrange_bin=ranges[2],
-                xrange_bin=ranges[3],
-                origin=_origin_of(repairs),
-                repairs=tuple(fault.value for fault in repairs),
-                note=_note_of(repairs),
-            )
-        )
-
-    def _origin(self, number: int, signal: str, faults: tuple[Fault, ...]) -> SignalOrigin:
-        present = tuple(fault for fault in faults if fault in self._faults)
-        return SignalOrigin(
-            signal=signal,
-            roi_no=number,
-            origin=_origin_of(present),
-            repairs=tuple(fault.value for fault in present),
-            note=_note_of(present),
-        )
-
-
-def _origin_of(repairs: tuple[Fault, ...]) -> Origin:
-    return Origin.REPAIRED if _CHANGED.intersection(repairs) else Origin.FACEMAP
-
-
-def _note_of(repairs: tuple[Fault, ...]) -> str:
-    return "; ".join(_NOTES[fault] for fault in repairs)

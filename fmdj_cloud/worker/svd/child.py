@@ -6,19 +6,15 @@ this process with it.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
-import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
 import cv2
 
-from fmdj_cloud import __version__
 from fmdj_cloud.contracts import Kind, RoiKind, RunSpec, SvdParams
 from fmdj_cloud.errors import ConfigError, DiskFullError, MemoryExhaustedError
 from fmdj_cloud.signals_h5 import SignalsWriter
@@ -36,17 +32,12 @@ from fmdj_cloud.worker.svd.inputs import check_params
 from fmdj_cloud.worker.svd.needs import needs
 from fmdj_cloud.worker.svd.passes import Pass, frames_before_projection, plan_passes
 from fmdj_cloud.worker.svd.surface import measure_running, running_views
+from fmdj_cloud.worker.versions import processor, versions_of
 from fmdj_cloud.worker.video import read_facts
 
 log = logging.getLogger("fmdj_cloud.worker.svd.child")  # __name__ is "__main__" in the child
 
-_PACKAGES = {
-    "facemap": "facemap",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "scikit-learn": "scikit-learn",
-    "numba": "numba",
-}
+_PACKAGES = ("facemap", "numpy", "scipy", "scikit-learn", "numba")
 _MIB = 1 << 20
 
 
@@ -77,7 +68,7 @@ class _Computation:
 
     def run(self) -> ChildResult:
         """Do everything."""
-        versions = _versions()
+        versions = versions_of(_PACKAGES)
         faults = self._faults(versions["facemap"])
         with self._timed("check"):
             grid = self._read_facts()
@@ -117,7 +108,7 @@ class _Computation:
             nframes=counts.nframes,
             views=view_frames(grid),
             versions=versions,
-            device=_device(),
+            device=processor(),
             timings_s=self._timings,
             signals=assembly.origins,
             warnings=tuple(self._warnings),
@@ -219,31 +210,6 @@ class _Progress:
         self._ahead -= skipped
         self._done = min(self._total, self._done + frames - skipped)
         self._teller.tell(Where(self._stage, self._done, self._total))
-
-
-def _versions() -> dict[str, str]:
-    try:
-        found = {name: importlib.metadata.version(package) for name, package in _PACKAGES.items()}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} isn't installed where the worker runs: install fmdj-cloud[worker], or use the worker image."
-        ) from error
-    return {
-        **found,
-        "opencv": cv2.__version__,
-        "av": av.__version__,
-        "fmdj": __version__,
-        "python": platform.python_version(),
-    }
-
-
-def _device() -> str:
-    try:
-        with Path("/proc/cpuinfo").open() as file:
-            models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        models = []
-    return f"cpu ({models[0] if models else platform.machine()})"
 
 
 if __name__ == "__main__":

@@ -23,7 +23,14 @@ MIN_BINNED = 2
 """Binned pixels of a region: Facemap keeps one component fewer than pixels."""
 
 
-def check_params(params: SvdParams, sizes: Sequence[Size], nframes: int, accept: Iterable[str]) -> tuple[str, ...]:
+def check_params(
+    params: SvdParams,
+    sizes: Sequence[Size],
+    nframes: int,
+    accept: Iterable[str],
+    *,
+    largest: int | None = PICKLE_MAX_BYTES,
+) -> tuple[str, ...]:
     """Check parameters and ROIs against the videos.
 
     Parameters
@@ -35,6 +42,8 @@ def check_params(params: SvdParams, sizes: Sequence[Size], nframes: int, accept:
         Frames that count.
     accept : iterable of str
         Checks that a person has overridden: ``roi_drawn_on`` can be.
+    largest : int, optional
+        Bytes of the largest array that can be saved; None for no limit.
 
     Returns
     -------
@@ -55,7 +64,8 @@ def check_params(params: SvdParams, sizes: Sequence[Size], nframes: int, accept:
             _check_bins(params, index, sizes)
         if roi.kind in (RoiKind.PUPIL, RoiKind.BLINK):
             _check_eye(params, index)
-    _check_output(params, sizes, nframes)
+    if largest is not None:
+        _check_output(params, sizes, nframes, largest)
     return warnings
 
 
@@ -180,7 +190,7 @@ def _check_reflectors(roi: Roi, name: str) -> None:
             )
 
 
-def _check_output(params: SvdParams, sizes: Sequence[Size], nframes: int) -> None:
+def _check_output(params: SvdParams, sizes: Sequence[Size], nframes: int, largest: int) -> None:
     if not has_svd(params):
         return
     regions = [
@@ -197,7 +207,7 @@ def _check_output(params: SvdParams, sizes: Sequence[Size], nframes: int) -> Non
             ("projections", nframes, "split the recording"),
         ):
             size = 4 * length * count
-            if size > PICKLE_MAX_BYTES:
+            if size > largest:
                 raise InputError(
                     f"The {what} of {name} would be {length} x {count} numbers, {size / 2**30:.1f} GiB, and Facemap "
                     f"can't save more than 4 GiB in one array: {remedy}.",

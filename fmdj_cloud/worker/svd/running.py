@@ -4,7 +4,8 @@ The method is that of Kuglin and Hines (1975): the inverse Fourier transform of 
 spectrum, every frequency weighted alike, has its peak at their displacement. Choices made here:
 
 - each crop loses its mean and is faded out over a quarter of its extent at each side (raised cosine), since the
-  transform takes opposite edges for neighbours and the surface enters at one and leaves at the other;
+  transform takes opposite edges for neighbours and the surface enters at one and leaves at the other; zeros are
+  added up to a length that the transform is quick with;
 - frequencies are whitened fully: the surface's own texture doesn't favour a direction; then those above a
   third of the sampling rate are damped (Gaussian), where sensor noise and compression are all there is;
 - the peak is taken at whole pixels, as Facemap does, among displacements of at most two fifths of the crop: beyond,
@@ -25,7 +26,8 @@ MAX_PART = 0.4
 _FADE = 0.25
 _CUTOFF = 1 / 3
 _TINY = 1e-6
-_AT_ONCE = 64
+_AT_ONCE = 16
+"""Frames whose spectra stay in a processor's cache."""
 
 
 class Displacement:
@@ -39,9 +41,9 @@ class Displacement:
 
     def __init__(self, height: int, width: int) -> None:
         self._window = np.outer(_fade(height), _fade(width)).astype(np.float32)
-        fy, fx = fft.fftfreq(height)[:, np.newaxis], fft.rfftfreq(width)[np.newaxis]
+        self._shape = fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
+        fy, fx = fft.fftfreq(self._shape[0])[:, np.newaxis], fft.rfftfreq(self._shape[1])[np.newaxis]
         self._weight = np.exp(-((fy**2 + fx**2) / (2 * (_CUTOFF / 2) ** 2))).astype(np.float32)
-        self._shape = height, width
         self._reach = int(MAX_PART * height), int(MAX_PART * width)
         self._last: Array | None = None
 
@@ -67,14 +69,14 @@ class Displacement:
         pictures = crops.astype(np.float32)
         pictures -= pictures.mean(axis=(1, 2), keepdims=True)
         pictures *= self._window
-        spectra = fft.rfft2(pictures)
+        spectra = fft.rfft2(pictures, s=self._shape)
         if self._last is not None:
             spectra = np.concatenate([self._last, spectra])
         self._last = spectra[-1:].copy()
         if len(spectra) < 2:
             return
         cross = spectra[1:] * np.conj(spectra[:-1])
-        size = np.abs(cross)
+        size = np.sqrt(cross.real**2 + cross.imag**2)
         largest = size.max(axis=(1, 2), keepdims=True)
         cross *= self._weight / np.maximum(size, largest * _TINY + np.finfo(np.float32).tiny)
         out[len(out) - len(cross) :] = self._peaks(fft.irfft2(cross, s=self._shape))

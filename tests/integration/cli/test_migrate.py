@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fmdj_cloud.contracts import Kind
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -52,6 +53,21 @@ def test_a_migration_that_was_cut_off_is_finished(own_site):
     set_version(site.world.database, 0)  # as if it had died before its last step
     assert site.run("migrate").code == 0
     assert version_of(site.world.database) == SCHEMA_VERSION
+
+
+def test_runs_from_before_task_tables_were_told_apart_are_facemap_tasks(own_site):
+    site = own_site
+    key = site.world.insert_task()
+    site.until(site.controller(), key, "published")
+    before = site.world.run_of(key)
+    site.end_lease()
+    database = site.world.database
+    database.execute(f"ALTER TABLE {database.quote(database.ledger_schema, 'run')} DROP COLUMN task_kind")
+    set_version(database, 1)
+    assert f"from version 1 to {SCHEMA_VERSION}" in site.run("migrate").out
+    assert Ledger(site.connect(site.world.settings)).run(before.run_id) == before
+    assert before.task_kind is Kind.SVD
+    assert site.controller().run_pass().errors == ()
 
 
 def test_nobody_migrates_under_a_controller_that_leads(own_site):

@@ -101,7 +101,7 @@ def test_a_cancelled_run_is_over_until_it_is_retried(site):
     site.until(controller, key, "launched")
     site.order("cancel", *words(key))
     site.until(controller, key, "cancelled")
-    assert site.world.lab.tasks.pending(10) == []
+    assert site.world.lab.tasks(Kind.SVD).pending(10) == []
     (result,) = site.order("cancel", *words(key))
     assert (result["end"], result["sentence"]) == ("nothing to do", "It is cancelled already.")
     site.let_go()
@@ -167,7 +167,7 @@ def test_priority_orders_tasks_and_runs(site):
     first, second = site.world.insert_task(), site.world.insert_task()
     (result,) = site.order("priority", *words(second), "--", "-5")
     assert result["sentence"] == "Its priority is -5 (lower is more urgent)."
-    assert [key["recording_id"] for key in site.world.lab.tasks.pending(10)] == [2, 1]
+    assert [key["recording_id"] for key in site.world.lab.tasks(Kind.SVD).pending(10)] == [2, 1]
     assert site.controller().run_pass().planned == 2
     assert site.world.run_of(second).priority == -5
     site.order("priority", *words(first), "7")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fmdj_cloud.contracts import JobObservation, JobPhase, RunRecord
+from fmdj_cloud.contracts import JobObservation, JobPhase, Kind, RunRecord
 from fmdj_cloud.control.launchers.local import LocalLauncher
 from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.demo.lab import declare_lab
@@ -185,7 +185,7 @@ class World:
 
     def run_of(self, key: dict[str, Any]) -> RunRecord:
         """The run that a task is bound to."""
-        binding = self.ledger.binding(PIPELINE, self.lab.tasks.get(key).kind, key)
+        binding = self.ledger.binding(PIPELINE, self.lab.tasks(Kind.SVD).get(key).kind, key)
         assert binding is not None
         assert binding.run_id is not None
         run = self.ledger.run(binding.run_id)

@@ -187,7 +187,7 @@ def test_a_spec_that_was_not_written_is_written_by_the_next(world, until, launch
 
 def test_a_spec_that_nobody_can_write_any_more_ends_its_attempt(world, until, launched_without_spec):
     """A check was accepted in between: the bytes that were launched can't be made again."""
-    world.ledger.accept(world.lab.tasks.get(launched_without_spec), ["view_frames"], "somebody")
+    world.ledger.accept(world.lab.tasks(Kind.SVD).get(launched_without_spec), ["view_frames"], "somebody")
     run = until(launched_without_spec, RunState.PUBLISHED, by=world.controller())
     assert [attempt.outcome for attempt in world.ledger.attempts(run.run_id)] == ["disrupted", "published"]
     assert _spec_is_written(world, launched_without_spec)
@@ -201,7 +201,7 @@ def test_a_leader_that_lost_does_not_write_over_a_spec(world, controller, until,
 
     def lose(uri, data):
         monkeypatch.undo()
-        world.ledger.accept(world.lab.tasks.get(key), ["view_frames"], "somebody")
+        world.ledger.accept(world.lab.tasks(Kind.SVD).get(key), ["view_frames"], "somebody")
         world.pass_until(world.controller(), world.workers.starts)
         return put_bytes(uri, data)
 

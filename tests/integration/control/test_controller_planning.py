@@ -6,6 +6,7 @@ import pytest
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Kind, RunState
 from fmdj_cloud.control import settle
+from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import explain
 from fmdj_cloud.control.inspect import observe_task
 from fmdj_cloud.errors import ConfigError, StorageError
@@ -35,7 +36,7 @@ def test_waiting_ends_after_its_time(world):
     found = binding(world, key)
     assert found.failure_class is FailureClass.INPUT
     assert "waited for" in found.sentence
-    assert world.lab.tasks.count_pending() == 0
+    assert world.lab.tasks(Kind.SVD).count_pending() == 0
 
 
 def test_a_wrong_parameter_is_refused_until_the_task_is_edited(world):
@@ -109,7 +110,7 @@ def test_a_task_whose_row_cannot_be_read_is_refused_until_it_is_edited(world, mo
     world.insert_task()
     controller = world.controller()
     assert controller.run_pass().planned == 1
-    (tasks,) = [lab.tasks for lab in controller._labs.values()]
+    (tasks,) = [lab.tasks(Kind.SVD) for lab in controller._labs.values()]
     bad, get = world.insert_task(), tasks.get
 
     def fail(key):
@@ -121,7 +122,8 @@ def test_a_task_whose_row_cannot_be_read_is_refused_until_it_is_edited(world, mo
         broken.setattr(tasks, "get", fail)
         assert controller.run_pass().refused == 1
         assert controller.drain(30)
-    told = explain(observe_task(world.lab, world.ledger, world.store, bad, silent_s=300))
+    choice = Choice(world.lab, world.lab.tasks(Kind.SVD), bad)
+    told = explain(observe_task(choice, world.ledger, world.store, silent_s=300))
     assert told.state == "refused"
     assert "The task can't be read (ZeroDivisionError: by chance)" in told.why
     world.edit_task(bad, facemap_params={"sbin": 8})
@@ -131,7 +133,7 @@ def test_a_task_whose_row_cannot_be_read_is_refused_until_it_is_edited(world, mo
 def test_an_edited_task_that_was_refused_keeps_its_priority(world):
     controller = world.controller()
     key = world.insert_task(facemap_params={"spatial_bin": 4})
-    world.ledger.set_task_priority(world.lab.tasks.get(key), -5)
+    world.ledger.set_task_priority(world.lab.tasks(Kind.SVD).get(key), -5)
     assert controller.run_pass().refused == 1
     world.edit_task(key, facemap_params={"sbin": 4})
     world.pass_until(controller, lambda: binding(world, key).state is BindingState.PLANNED)

@@ -269,7 +269,7 @@ def test_what_runs_is_not_forgotten_and_what_ended_leaves_nothing(make_launcher,
 
 
 def test_a_worker_that_ignores_its_budget_is_ended(make_launcher, workers, ended, monkeypatch):
-    monkeypatch.setattr("fmdj_cloud.control.launchers.local._OVERDUE_S", 0.0)
+    monkeypatch.setattr("fmdj_cloud.control.launchers.local_job._OVERDUE_S", 0.0)
     workers.behave("stubborn")
     launcher = make_launcher()
     launcher.create(request(time_budget_s=0.3))

@@ -14,6 +14,7 @@ NOW = dt.datetime(2026, 1, 31)
 RUN = RunRecord(
     run_id="svd-0123456789abcdef",
     kind=Kind.SVD,
+    task_kind=Kind.SVD,
     pipeline="lab",
     task="{}",
     task_digest="t",

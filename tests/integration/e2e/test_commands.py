@@ -15,7 +15,7 @@ def test_status_counts_and_lists_runs(demo: Demo) -> None:
     result = demo.cli("status", "-o", "json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
-    assert report["counts"] == {"loaded": 5, "failed": 1}
+    assert report["counts"] == {"loaded": 6, "failed": 1}
     assert {run["run_id"] for run in report["runs"]} == {run["run_id"] for run in demo.report["runs"]}
     assert report["leader"] is None  # the demo has stopped its controller, which resigned
 
@@ -51,6 +51,25 @@ def test_plan_of_a_task_shows_what_it_would_become(demo: Demo) -> None:
     assert line["estimate"]["source"] in ("RecordingInfo", "header")
 
 
+def test_engines_are_compared_signal_by_signal(demo: Demo) -> None:
+    result = demo.cli("compare", demo.run("one-camera")["run_id"], "-o", "json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert set(found["seconds"]) == {"facemap", "turbo"}
+    measured = {(d["region"], d["signal"], d["measure"]): d["value"] for d in found["differences"]}
+    assert measured["", "avgframe", "max difference"] < 1e-3
+    assert measured["full frame", "motion", "max difference"] < 1e-6
+    assert measured["full frame", "motSVD", "least |r| of 10"] > 0.99
+    assert measured["full frame", "motSVD", "overlap of 10"] > 0.99
+    assert measured["full frame", "motSVD", "energy"] > 0.9999
+
+
+def test_engines_are_compared_on_one_task(demo: Demo) -> None:
+    result = demo.cli("compare", "subject=m1")
+    assert result.returncode == 2
+    assert "say more of its key" in " ".join(result.stderr.split())
+
+
 def test_plan_with_nothing_pending(demo: Demo) -> None:
     result = demo.cli("plan")
     assert result.returncode == 0, result.stderr
@@ -66,7 +85,7 @@ def test_logs_are_those_of_the_worker(demo: Demo) -> None:
 def test_a_log_belongs_to_one_task(demo: Demo) -> None:
     result = demo.cli("logs", "subject=m1")
     assert result.returncode == 2
-    assert "matches 6 tasks" in result.stderr
+    assert "matches 7 tasks" in result.stderr
 
 
 def test_release_with_nothing_held(demo: Demo) -> None:

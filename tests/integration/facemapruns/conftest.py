@@ -124,8 +124,8 @@ class Laboratory:
     def plan_pending(self, folder: str = "file:///nowhere") -> list[int]:
         """Plan what is pending; return the numbers of the recordings."""
         planned = []
-        for key in self.lab.tasks.pending(1000):
-            task = self.lab.tasks.get(key)
+        for key in self.lab.tasks(Kind.SVD).pending(1000):
+            task = self.lab.tasks(Kind.SVD).get(key)
             assert task is not None
             run_id = make_run_id(Kind.SVD, task.task_digest, "c")
             asked = self.ledger.overrides([task.task_digest])[task.task_digest]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def claim(lab: Laboratory, *keys: dict, owner: str = "a", held: bool = False, epoch: int = 1, **asked: object) -> None:
-    tasks = [lab.lab.tasks.get(key) for key in keys]
+    tasks = [lab.lab.tasks(Kind.SVD).get(key) for key in keys]
     lab.ledger.claim_tasks(
         PIPELINE,
         Kind.SVD,
@@ -35,14 +35,14 @@ def only(lab: Laboratory) -> ClaimRecord:
 
 def test_only_claimed_tasks_are_pending_where_facemapruns_trigger(laboratory: Laboratory) -> None:
     first, second = laboratory.add_task(1), laboratory.add_task(2)
-    assert laboratory.lab.tasks.pending(10) == []
-    assert laboratory.lab.tasks.count_pending() == 0
+    assert laboratory.lab.tasks(Kind.SVD).pending(10) == []
+    assert laboratory.lab.tasks(Kind.SVD).count_pending() == 0
     claim(laboratory, second)
-    assert laboratory.lab.tasks.pending(10) == [second]
-    assert laboratory.everything.tasks.pending(10) == [first, second]
+    assert laboratory.lab.tasks(Kind.SVD).pending(10) == [second]
+    assert laboratory.everything.tasks(Kind.SVD).pending(10) == [first, second]
     claim(laboratory, first, held=True)
-    assert laboratory.lab.tasks.pending(10) == [second]
-    assert laboratory.lab.tasks.count_pending() == 1
+    assert laboratory.lab.tasks(Kind.SVD).pending(10) == [second]
+    assert laboratory.lab.tasks(Kind.SVD).count_pending() == 1
 
 
 def test_thousands_of_claims_take_few_queries(laboratory: Laboratory, caplog: pytest.LogCaptureFixture) -> None:
@@ -50,7 +50,7 @@ def test_thousands_of_claims_take_few_queries(laboratory: Laboratory, caplog: py
     recording = {name: key[name] for name in ("subject", "session_id", "recording_id")}
     rows = [{**recording, "facemap_task_id": n, "facemap_params": {}, "task_mode": "trigger"} for n in range(1, 1000)]
     laboratory.element.FacemapTask.insert(rows)
-    keys = laboratory.everything.tasks.pending(2000)
+    keys = laboratory.everything.tasks(Kind.SVD).pending(2000)
     tasks = [(key, f"{n:064}", "p") for n, key in enumerate(keys)]
     with caplog.at_level(logging.DEBUG, logger="datajoint"):
         laboratory.ledger.claim_tasks(
@@ -58,7 +58,7 @@ def test_thousands_of_claims_take_few_queries(laboratory: Laboratory, caplog: py
         )
         assert len(_queries(caplog)) < 40
         caplog.clear()
-        assert len(laboratory.lab.tasks.pending(2000)) == 1000
+        assert len(laboratory.lab.tasks(Kind.SVD).pending(2000)) == 1000
         assert len(laboratory.ledger.claims()) == 1000
         assert len(laboratory.ledger.claims_mark()) == 1
         assert len(laboratory.ledger.overrides([digest for _, digest, _ in tasks])) == 1000
@@ -66,7 +66,7 @@ def test_thousands_of_claims_take_few_queries(laboratory: Laboratory, caplog: py
         caplog.clear()
         laboratory.ledger.drop_claims(laboratory.ledger.claims(), forget=True, epoch=1)
         assert len(_queries(caplog)) < 60
-    assert laboratory.lab.tasks.pending(10) == []
+    assert laboratory.lab.tasks(Kind.SVD).pending(10) == []
 
 
 def _queries(caplog: pytest.LogCaptureFixture) -> list[str]:

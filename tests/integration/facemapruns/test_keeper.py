@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmdj_cloud.contracts import RunState, Wanted
+from fmdj_cloud.contracts import Engine, Kind, RunState, Wanted
 from fmdj_cloud.control.kube.resources import FACEMAPRUNS
 
 from .conftest import Site
@@ -97,7 +97,7 @@ def test_deleting_cancels_what_was_started_and_waits_for_it(site: Site) -> None:
     assert not site.exists("mine")
     assert [lab.run_of(n).state.value for n in (1, 2, 3, 4)] == ["cancelled", "loaded", "failed", "cancelled"]
     assert [lab.binding_state(key) for key in keys] == [None, "planned", "planned", None]
-    assert lab.lab.tasks.pending(10) == []
+    assert lab.lab.tasks(Kind.SVD).pending(10) == []
 
 
 def test_who_selects_it_too_takes_over_what_another_leaves(site: Site) -> None:
@@ -309,7 +309,9 @@ def test_overrides_reach_what_has_not_started_yet(site: Site) -> None:
     assert (lab.run_of(2).priority, lab.run_of(2).profile) == (-3, "big")
     assert lab.ledger.plan_of(lab.run_of(2).run_id).limits.time_budget_s == 7200
     assert lab.run_of(1).profile == ""
-    assert "shards=4 is kept" in site.message("mine")
+    plan = lab.ledger.plan_of(lab.run_of(2).run_id)
+    assert lab.run_of(2).shards == plan.shards == (4 if plan.engine is Engine.TURBO else None)
+    assert any("shards are asked for" in note for note in plan.notes) == (plan.shards is None)
     site.client.patch(FACEMAPRUNS, "mine", {"spec": {"profile": None, "timeBudget": None}})
     site.settle()
     assert lab.run_of(2).profile == ""
@@ -323,7 +325,7 @@ def test_where_all_is_computed_it_only_sets_priorities_and_watches(site: Site) -
     site.apply("mine", restriction="recording_id = 1", priority=-4, suspend=True)
     site.settle()
     assert "All pending tasks are computed anyway" in site.message("mine")
-    assert [key["recording_id"] for key in lab.everything.tasks.pending(10)] == [1, 2]
+    assert [key["recording_id"] for key in lab.everything.tasks(Kind.SVD).pending(10)] == [1, 2]
     assert site.plan() == [1]
     assert lab.run_of(1).priority == -4
     lab.launch(1)
@@ -353,7 +355,7 @@ def test_hundreds_of_tasks_take_few_queries(site: Site, caplog: pytest.LogCaptur
         caplog.clear()
         site.reconcile(later_s=1)
         assert len(_queries(caplog)) == 1
-    assert len(lab.lab.tasks.pending(1000)) == 600
+    assert len(lab.lab.tasks(Kind.SVD).pending(1000)) == 600
 
 
 def _queries(caplog: pytest.LogCaptureFixture) -> list[str]:

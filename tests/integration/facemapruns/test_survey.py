@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def surveyor(laboratory: Laboratory) -> Surveyor:
-    return Surveyor(laboratory.database, laboratory.element, laboratory.ledger, PIPELINE)
+    return Surveyor(laboratory.database, laboratory.lab.tasks(Kind.SVD), laboratory.ledger, PIPELINE)
 
 
 def look(surveyor: Surveyor, text: str = "", keys: tuple = (), kind: Kind = Kind.SVD) -> list[TaskStanding]:
@@ -98,7 +98,7 @@ def test_how_tasks_stand_takes_one_query(
     laboratory: Laboratory, surveyor: Surveyor, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = [laboratory.add_task(number) for number in (1, 2, 3)]
-    task = laboratory.lab.tasks.get(keys[1])
+    task = laboratory.lab.tasks(Kind.SVD).get(keys[1])
     assert task is not None
     laboratory.ledger.refuse(task, Outcome(failure_class="input", sentence="No ROI."), epoch=1)
     laboratory.add_result(keys[2])
@@ -112,12 +112,12 @@ def test_how_tasks_stand_takes_one_query(
     assert (done.has_result, done.bound) == (True, False)
     assert [one.key for one in (fresh, refused, done)] == keys
     assert refused.task_digest == task.task_digest
-    assert fresh.task_digest == laboratory.lab.tasks.get(keys[0]).task_digest  # type: ignore[union-attr]
+    assert fresh.task_digest == laboratory.lab.tasks(Kind.SVD).get(keys[0]).task_digest  # type: ignore[union-attr]
 
 
 def test_a_run_is_seen_with_its_failure_and_frames(laboratory: Laboratory, surveyor: Surveyor) -> None:
     key = laboratory.add_task(1)
-    task = laboratory.lab.tasks.get(key)
+    task = laboratory.lab.tasks(Kind.SVD).get(key)
     assert task is not None
     from fmdj_cloud.contracts import Overrides
 

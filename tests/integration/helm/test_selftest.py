@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from fmdj_cloud.contracts import Kind
 from fmdj_cloud.demo import raw_video
 from fmdj_cloud.demo.keeper import plain
 from fmdj_cloud.demo.selftest import SelftestError, run_selftest
@@ -94,8 +95,8 @@ def test_a_run_that_failed_says_why(settings: Settings, database: Database, stor
     def refuse(_: float) -> None:
         ledger = Ledger(database)
         lab = open_lab(database, ledger, settings.pipelines[0])
-        (key,) = lab.tasks.pending(1)
-        task = lab.tasks.get(key)
+        (key,) = lab.tasks(Kind.SVD).pending(1)
+        task = lab.tasks(Kind.SVD).get(key)
         assert task is not None
         ledger.cancel_task(task, "Somebody wanted it so.", epoch=None)
 

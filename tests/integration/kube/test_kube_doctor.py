@@ -36,8 +36,12 @@ def cluster() -> Iterator[FakeCluster]:
 def diagnose(cluster: FakeCluster, tmp_path: Path) -> Diagnose:
     kubeconfig = cluster.kubeconfig(tmp_path / "kubeconfig")
 
-    def run(profile: dict[str, Any] | None = None, trigger: str = "all", **kubernetes: Any) -> dict[str, Finding]:
+    def run(
+        profile: dict[str, Any] | None = None, trigger: str = "all", poses: bool = False, **kubernetes: Any
+    ) -> dict[str, Finding]:
+        pipeline = {"name": "lab", "behavior_schema": "b", "video_roots": ["s3://v"], "processed_root": "s3://p"}
         settings = Settings(
+            pipelines=[pipeline | {"inference_schema": "i" if poses else None}],
             controller={"launcher": "kubernetes", "trigger": trigger},
             kubernetes={
                 "kubeconfig": kubeconfig,
@@ -124,6 +128,12 @@ def test_a_profile_without_an_image_is_a_failure(diagnose: Diagnose) -> None:
     assert found["image of svd"].verdict is Verdict.OK
     assert found["image of import"].verdict is Verdict.FAIL
     assert "kubernetes.profiles.import.image" in found["image of import"].remedy
+
+
+def test_pose_inference_needs_an_image_where_a_pipeline_has_it(diagnose: Diagnose) -> None:
+    profiles = {"svd": {"image": IMAGE}, "import": {"image": IMAGE}}
+    assert bad(diagnose(profiles=profiles)) == set()
+    assert bad(diagnose(profiles=profiles, poses=True)) == {"image of pose"}
 
 
 def test_a_queue_needs_kueue(diagnose: Diagnose) -> None:

@@ -8,25 +8,31 @@ import hashlib
 import importlib.util
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from fmdj_cloud.contracts import Estimate, Kind, Limits, ManifestFile, RunPlan, RunRecord, RunSpec
+from fmdj_cloud.contracts import Estimate, Kind, Limits, ManifestFile, PoseParams, RunPlan, RunRecord, RunSpec
 from fmdj_cloud.demo.lab import declare_lab
 from fmdj_cloud.load.loop import Loader
 from fmdj_cloud.names import run_id as make_run_id
 from fmdj_cloud.names import sha256_text
+from fmdj_cloud.pipeline.attachments import Attachment
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import declare_element
+from fmdj_cloud.pipeline.inference import Inference, declare_inference
+from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
 from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.models import add_model
 from fmdj_cloud.settings import DatabaseSettings, PipelineSettings, S3Settings, Settings
 from fmdj_cloud.storage import Store
+from tests.support.pose import signals as pose_signals
 
+W = TypeVar("W", bound="World")
 PIPELINE = "lab"
 _LIMITS = Limits(time_budget_s=600, memory_mib=1024, scratch_mib=1024, threads=1)
 
@@ -58,31 +64,43 @@ class World:
     epoch: int = 0
     file: Path | None = None
     others: list[Database] = field(default_factory=list)
+    kind: ClassVar[Kind] = Kind.SVD
+    gui_file: ClassVar[str] = "main/1_proc.npy"
+    made: ClassVar[types.ModuleType] = make
 
-    def insert_task(self, **changes: Any) -> dict[str, Any]:
-        """Insert a recording with a task; return the task's key."""
+    def params(self) -> dict[str, Any]:
+        """What runs are planned with."""
+        return {"svd": make.params()}
+
+    def insert_recording(self) -> dict[str, Any]:
+        """Insert a recording with one file; return its key."""
         self.tasks += 1
         element = self.lab.element
         recording = {"subject": "m1", "session_id": 1, "recording_id": self.tasks}
         element.VideoRecording.insert1({**recording, "device": "camera"})
         element.VideoFile.insert1({**recording, "file_id": 0, "file_path": f"m1/{self.tasks}.avi"})
-        key = {**recording, "facemap_task_id": 0}
-        element.FacemapTask.insert1(key | {"task_mode": "trigger", "facemap_params": {"sbin": 4}} | changes)
+        return recording
+
+    def insert_task(self, **changes: Any) -> dict[str, Any]:
+        """Insert a recording with a task; return the task's key."""
+        key = {**self.insert_recording(), "facemap_task_id": 0}
+        task = {"task_mode": "trigger", "facemap_params": {"sbin": 4}}
+        self.lab.element.FacemapTask.insert1(key | task | changes)
         return key
 
     def launch(self, key: dict[str, Any], content: str = "c") -> RunRecord:
         """Plan and launch a task's run; its spec is in the store."""
-        task = self.lab.tasks.get(key)
+        task = self.lab.tasks(self.kind).get(key)
         digest = sha256_text(content)
         plan = RunPlan(
             videos=(),
-            svd=make.params(),
+            **self.params(),
             limits=_LIMITS,
             estimate=Estimate(
                 frames=60, height=32, width=48, seconds=1, memory_mib=1024, scratch_mib=1024, source="header"
             ),
         )
-        run_id = make_run_id(Kind.SVD, task.task_digest, digest)
+        run_id = make_run_id(self.kind, task.task_digest, digest)
         output_dir = f"{self.lab.settings.processed_root}/m1/facemap_0/{run_id}"
         run = self.ledger.plan(task, run_id, digest, plan, output_dir, manifest_verifies=_never, epoch=self.epoch)
         return self._launch(run, plan, task.task_digest)
@@ -100,6 +118,7 @@ class World:
             attempt_uri=folder,
             videos=plan.videos,
             svd=plan.svd,
+            pose=plan.pose,
             limits=plan.limits,
         )
         data = spec.model_dump_json().encode()
@@ -124,23 +143,23 @@ class World:
         """Put an attempt's outputs into the store as a worker does; return the manifest's digest."""
         attempt = self.ledger.attempt(run.run_id, run.attempt)
         assert attempt is not None
-        signals = make.write(self.folder / f"{nonce}.h5", run_id=run.run_id, seed=seed, **(file or {}))
+        signals = self.made.write(self.folder / f"{nonce}.h5", run_id=run.run_id, seed=seed, **(file or {}))
         self.store.upload(signals, f"{attempt.folder}/{nonce}/signals.h5")
         gui = b"not opened by the loader"
-        self.store.put_bytes(f"{attempt.folder}/{nonce}/facemap/main/1_proc.npy", gui)
+        self.store.put_bytes(f"{attempt.folder}/{nonce}/facemap/{self.gui_file}", gui)
         values = {
             "run_id": run.run_id,
             "attempt": run.attempt,
             "nonce": nonce,
             "spec_sha256": attempt.spec_sha256,
             "content_digest": run.content_digest,
-            "gui_file": f"{nonce}/facemap/main/1_proc.npy",
+            "gui_file": f"{nonce}/facemap/{self.gui_file}",
             "files": (
                 _file(f"{nonce}/signals.h5", "signals", signals.read_bytes()),
-                _file(f"{nonce}/facemap/main/1_proc.npy", "facemap", gui),
+                _file(f"{nonce}/facemap/{self.gui_file}", "facemap", gui),
             ),
         }
-        data = make.manifest(**values | changes).model_dump_json().encode()
+        data = self.made.manifest(**values | changes).model_dump_json().encode()
         self.store.put_bytes(f"{attempt.folder}/{nonce}/manifest.json", data)
         self.store.put_bytes(f"{attempt.folder}/manifest.json", data)
         return _sha256(data)
@@ -215,6 +234,32 @@ class World:
         return {name: len(table & key) for name, table in tables.items()}
 
 
+@dataclass
+class PoseWorld(World):
+    """The same lab with a model that finds points of the face."""
+
+    kind: ClassVar[Kind] = Kind.POSE
+    gui_file: ClassVar[str] = "pose/1_FacemapPose.h5"
+    made: ClassVar[types.ModuleType] = pose_signals
+
+    @property
+    def inference(self) -> Inference:
+        assert self.lab.inference is not None
+        return self.lab.inference
+
+    def params(self) -> dict[str, Any]:
+        return {"pose": PoseParams(body_parts=BODY_PARTS, pose_view=1)}
+
+    def insert_task(self, **changes: Any) -> dict[str, Any]:
+        key = {**self.insert_recording(), "model_id": 1}
+        self.inference.FacemapInferenceTask.insert1(key | {"task_mode": "trigger"} | changes)
+        return key
+
+    def rows(self, key: dict[str, Any]) -> dict[str, int]:
+        tables = {name: getattr(self.inference, name) for name in ("FacemapInference", "BodyPartPosition")}
+        return {name: len(table & key) for name, table in tables.items()}
+
+
 def _never(_folder: str, _attempt: int, _sha256: str) -> bool:
     return False
 
@@ -228,10 +273,36 @@ def _sha256(data: bytes) -> str:
 
 
 @pytest.fixture
-def world(
+def make_world(
     database_settings: DatabaseSettings, s3_settings: S3Settings, store: Store, bucket: str, tmp_path: Path
-) -> Iterator[World]:
+) -> Callable[[type[W]], contextlib.AbstractContextManager[W]]:
+    return lambda kind: _world(kind, database_settings, s3_settings, store, bucket, tmp_path)
+
+
+@pytest.fixture
+def world(make_world: Callable[..., contextlib.AbstractContextManager[World]]) -> Iterator[World]:
+    with make_world(World) as made:
+        yield made
+
+
+@pytest.fixture
+def pose(make_world: Callable[..., contextlib.AbstractContextManager[PoseWorld]]) -> Iterator[PoseWorld]:
+    """A lab with tables for pose inference, too."""
+    with make_world(PoseWorld) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _world(
+    world_class: type[W],
+    database_settings: DatabaseSettings,
+    s3_settings: S3Settings,
+    store: Store,
+    bucket: str,
+    folder: Path,
+) -> Iterator[W]:
     prefix = database_settings.prefix
+    with_pose = world_class.kind is Kind.POSE
     settings = Settings(
         database=database_settings,
         storage={"s3": s3_settings},
@@ -239,21 +310,25 @@ def world(
             PipelineSettings(
                 name=PIPELINE,
                 behavior_schema=f"{prefix}behavior",
+                inference_schema=f"{prefix}inference" if with_pose else None,
                 video_roots=(f"{bucket}/raw",),
                 processed_root=f"{bucket}/processed",
             ),
         ),
-        load={"workdir": tmp_path / "scratch"},
+        load={"workdir": folder / "scratch"},
     )
     database = Database(database_settings)
     tables = declare_lab(database, f"{prefix}lab")
     tables.Subject.insert1({"subject": "m1"})
     tables.Session.insert1({"subject": "m1", "session_id": 1, "session_datetime": dt.datetime(2026, 1, 15)})
     tables.Device.insert1({"device": "camera"})
-    declare_element(database, f"{prefix}behavior", linking_module=tables)
+    element = declare_element(database, f"{prefix}behavior", linking_module=tables)
+    if with_pose:
+        inference = declare_inference(database, f"{prefix}inference", element=element)
+        add_model(inference, 1, "small", Attachment("small.pt", b"weights"), body_parts=BODY_PARTS)
     ledger = Ledger(database)
     lab = open_lab(database, ledger, settings.pipelines[0])
-    made = World(settings, database, ledger, lab, store, tmp_path)
+    made = world_class(settings, database, ledger, lab, store, folder)
     made.epoch = ledger.acquire("test", 600) or 0
     try:
         yield made

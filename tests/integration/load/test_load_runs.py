@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from fmdj_cloud.contracts import FailureClass, RunState, Wanted
+from fmdj_cloud.contracts import FailureClass, Kind, RunState, Wanted
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.load.results import LoadEnd
 from fmdj_cloud.pipeline.codec import decode
@@ -168,7 +168,7 @@ def test_result_rows_deleted_by_the_lab_are_loaded_again(world) -> None:
     (world.lab.element.FacemapProcessing & key).delete(prompt=False)
     assert world.rows(key) == NO_ROWS | {"Pupil": 1, "Blink": 1, "Running": 1}
 
-    task = world.lab.tasks.get(key)
+    task = world.lab.tasks(Kind.SVD).get(key)
     plan = world.ledger.plan_of(run.run_id)
     world.ledger.plan(
         *(task, run.run_id, run.content_digest, plan, run.output_dir),

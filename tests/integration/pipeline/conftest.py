@@ -5,18 +5,36 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import datajoint as dj
+import numpy as np
 import pytest
 
-from fmdj_cloud.contracts import Estimate, Kind, Limits, Outcome, RunPlan, RunRecord, SvdParams, TaskRecord, VideoRef
+from fmdj_cloud.contracts import (
+    Estimate,
+    Kind,
+    Limits,
+    ModelRecord,
+    Outcome,
+    RunPlan,
+    RunRecord,
+    SvdParams,
+    TaskRecord,
+    VideoRef,
+)
 from fmdj_cloud.names import run_id as make_run_id
+from fmdj_cloud.pipeline.attachments import Attachment
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element, declare_element
+from fmdj_cloud.pipeline.inference import Inference, declare_inference
+from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
+from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger, ManifestVerifies
+from fmdj_cloud.pipeline.models import add_model
+from fmdj_cloud.pipeline.svd_tasks import SvdTasks
 from fmdj_cloud.pipeline.tasks import Tasks
 from fmdj_cloud.settings import DatabaseSettings, PipelineSettings
 
@@ -31,6 +49,7 @@ PLAN = RunPlan(
 )
 SHA = "ab" * 32
 OTHER_SHA = "cd" * 32
+WEIGHTS = b"weights\0of a network" * 10
 
 
 def linking_module(database: Database, schema_name: str, key: str) -> Any:
@@ -53,7 +72,7 @@ class World:
     element: Element
     session: Any
     ledger: Ledger = field(init=False)
-    tasks: Tasks = field(init=False)
+    tasks: SvdTasks = field(init=False)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.database)
@@ -61,7 +80,7 @@ class World:
         settings = PipelineSettings(
             name="lab", behavior_schema=self.element.schema, video_roots=("s3://v",), processed_root="s3://p"
         )
-        self.tasks = Tasks(self.database, self.element, self.ledger, settings)
+        self.tasks = SvdTasks(self.database, self.element, self.ledger, settings)
 
     def empty(self) -> None:
         """Delete all rows."""
@@ -110,7 +129,7 @@ class World:
         epoch: int | None = None,
         manifest_verifies: ManifestVerifies = lambda *_: False,
     ) -> RunRecord:
-        run_id = run_id or make_run_id(Kind.SVD, task.task_digest, content)
+        run_id = run_id or make_run_id(task.kind, task.task_digest, content)
         ledger = via or self.ledger
         return ledger.plan(
             task, run_id, content, PLAN, f"s3://p/{run_id}", manifest_verifies=manifest_verifies, epoch=epoch
@@ -187,6 +206,77 @@ def world(shared_world: World) -> World:
     """A lab whose Session is known by its subject, empty."""
     shared_world.empty()
     return shared_world
+
+
+@dataclass
+class Poses:
+    """The tables of pose inference of a world, and its lab with both task tables."""
+
+    world: World
+    inference: Inference
+    lab: Lab = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = PipelineSettings(
+            name="lab",
+            behavior_schema=self.world.element.schema,
+            inference_schema=self.inference.schema,
+            video_roots=("s3://v",),
+            processed_root="s3://p",
+            stores={"models": "s3://models/place"},
+        )
+        self.lab = open_lab(self.world.database, self.world.ledger, settings)
+
+    @property
+    def tasks(self) -> Tasks:
+        return self.lab.tasks(Kind.POSE)
+
+    def empty(self) -> None:
+        """Delete all rows but the body parts that there are from the start."""
+        found = self.inference
+        results = (found.BodyPartPosition, found.FacemapInference, found.FacemapInferenceTask)
+        for table in (*results, found.ModelFile, found.ModelBodyPart, found.FacemapModel):
+            self.world.database.execute(f"DELETE FROM {table.full_table_name}")
+        (found.BodyPart & f"body_part NOT IN {BODY_PARTS}").delete_quick()
+
+    def add_model(
+        self, number: int = 7, weights: bytes = WEIGHTS, parts: Sequence[str] = ("paw", "mouth")
+    ) -> ModelRecord:
+        return add_model(self.inference, number, "net", Attachment("net.pt", weights), body_parts=parts)
+
+    def add_task(self, recording_id: int = 1, model: int = 7, **columns: Any) -> dict[str, Any]:
+        if not self.inference.FacemapModel & {"model_id": model}:
+            self.add_model(model)
+        key = {**self.world.add_recording(recording_id), "model_id": model}
+        self.inference.FacemapInferenceTask.insert1({"task_mode": "trigger", **columns, **key})
+        return key
+
+    def add_result(self, key: dict[str, Any]) -> None:
+        row = {**key, "inference_completion_time": dt.datetime(2026, 1, 1), "inference_run_duration": 2.5}
+        self.inference.FacemapInference.insert1(row | {"total_frame_count": 3}, allow_direct_insert=True)
+        points = {name: np.arange(3, dtype=np.float32) for name in ("x_pos", "y_pos", "likelihood")}
+        self.inference.BodyPartPosition.insert1({**key, "body_part": "paw", **points}, allow_direct_insert=True)
+
+    def task(self, key: dict[str, Any]) -> TaskRecord:
+        found = self.tasks.get(key)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def poses(
+    world: World, database_server: DatabaseSettings, once_per_server: Callable[..., Inference]
+) -> Iterator[Poses]:
+    """The tables of pose inference of `world`, empty."""
+
+    @contextlib.contextmanager
+    def make() -> Iterator[Inference]:
+        name = world.element.schema.replace("behavior", "inference")
+        yield declare_inference(world.database, name, element=world.element)
+
+    found = Poses(world, once_per_server("poses", database_server, make))
+    yield found
+    found.empty()  # or what it refers to could not be deleted
 
 
 @pytest.fixture

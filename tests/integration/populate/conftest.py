@@ -22,13 +22,18 @@ from fmdj_cloud.control.launchers.local import WORKER_COMMAND, LocalLauncher
 from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.demo.lab import declare_lab
 from fmdj_cloud.load.loop import Loader
+from fmdj_cloud.pipeline.attachments import Attachment
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element, declare_element
+from fmdj_cloud.pipeline.inference import Inference, declare_inference
+from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
 from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
-from fmdj_cloud.populate.runner import PopulateRunner
+from fmdj_cloud.pipeline.models import add_model
+from fmdj_cloud.populate.runner import PopulateRunner, PoseRunner
 from fmdj_cloud.settings import DatabaseSettings, PipelineSettings, S3Settings, Settings
 from fmdj_cloud.storage import Store
+from tests.support.pose import signals
 
 PIPELINE = "lab"
 WAIT_S = 30.0
@@ -73,6 +78,17 @@ class Workers:
     def behave(self, *behaviours: str) -> None:
         (self.folder / "behaviours.json").write_text(json.dumps(behaviours))
 
+    @contextlib.contextmanager
+    def publishing(self, write: Callable[[Path], Any]) -> Iterator[None]:
+        """Have other points published for a while."""
+        path = self.folder / "pose.h5"
+        kept = path.read_bytes()
+        write(path)
+        try:
+            yield
+        finally:
+            path.write_bytes(kept)
+
     def release(self) -> None:
         (self.folder / "go").touch()
 
@@ -107,6 +123,7 @@ class World:
     settings: Settings
     database: Database
     element: Element
+    inference: Inference
     ledger: Ledger
     lab: Lab
     store: Store
@@ -114,13 +131,14 @@ class World:
     linked: Any
     bucket: str
     runner: PopulateRunner
+    pose_runner: PoseRunner
     recordings: int = 0
     databases: list[Database] = field(default_factory=list)
     launchers: list[LocalLauncher] = field(default_factory=list)
     children: list[int] = field(default_factory=list)
 
-    def insert_task(self, *, video: bytes | None = b"video" * 1000, **changes: Any) -> dict[str, Any]:
-        """Insert a recording with one video and a task; return the task's key."""
+    def insert_recording(self, video: bytes | None) -> dict[str, Any]:
+        """Insert a recording with one video; return its key."""
         self.recordings += 1
         recording = {"subject": "m1", "session_id": 1, "recording_id": self.recordings}
         path = f"m1/cam{self.recordings}.avi"
@@ -128,13 +146,23 @@ class World:
         self.element.VideoFile.insert1({**recording, "file_id": 0, "file_path": path})
         if video is not None:
             self.store.put_bytes(f"{self.bucket}/videos/{path}", video)
-        key = {**recording, "facemap_task_id": 0}
+        return recording
+
+    def insert_task(self, *, video: bytes | None = b"video" * 1000, **changes: Any) -> dict[str, Any]:
+        """Insert a recording with one video and a task; return the task's key."""
+        key = {**self.insert_recording(video), "facemap_task_id": 0}
         task = {"task_mode": "trigger", "facemap_params": {"sbin": 4}, "do_mov_svd": True}
         self.element.FacemapTask.insert1(key | task | changes)
         return key
 
+    def insert_pose_task(self, *, video: bytes | None = b"video" * 1000, **changes: Any) -> dict[str, Any]:
+        """Insert a recording with one video and a task for pose inference; return the task's key."""
+        key = {**self.insert_recording(video), "model_id": 1}
+        self.inference.FacemapInferenceTask.insert1(key | {"task_mode": "trigger"} | changes)
+        return key
+
     def run_of(self, key: dict[str, Any]) -> RunRecord:
-        binding = self.ledger.binding(PIPELINE, Kind.SVD, key)
+        binding = self.ledger.binding(PIPELINE, Kind.POSE if "model_id" in key else Kind.SVD, key)
         assert binding is not None
         assert binding.run_id is not None
         run = self.ledger.run(binding.run_id)
@@ -202,15 +230,17 @@ class World:
             database.close()
         self.databases.clear()
         self.workers.reset()
-        element, database = self.element, self.database
+        element, inference, database = self.element, self.inference, self.database
         database.connection.connect()
+        poses = (inference.BodyPartPosition, inference.FacemapInference, inference.FacemapInferenceTask)
         parts = (element.Summary, element.MovieSVD, element.MotionSVD, element.Region, element.FacialSignal)
         tasks = (element.FacemapProcessing, element.FacemapTask, element.RecordingInfo, element.VideoFile)
-        for table in (*parts, *tasks, element.VideoRecording):
+        for table in (*poses, *parts, *tasks, element.VideoRecording):
             database.execute(f"DELETE FROM {table.full_table_name}")
-        for name in database.tables(element.schema):
-            if name.startswith("~~"):
-                database.execute(f"DELETE FROM {database.quote(element.schema, name)}")
+        for schema in (element.schema, inference.schema):
+            for name in database.tables(schema):
+                if name.startswith("~~"):
+                    database.execute(f"DELETE FROM {database.quote(schema, name)}")
         ours = database.tables(database.ledger_schema) - {"~lineage", "run", "run__attempt", "schema_version"}
         for name in [*sorted(ours), "run__attempt", "run"]:
             database.execute(f"DELETE FROM {database.quote(database.ledger_schema, name)}")
@@ -248,6 +278,7 @@ def _populate_world(
     pipeline = PipelineSettings(
         name=PIPELINE,
         behavior_schema=f"{database_settings.prefix}facemap",
+        inference_schema=f"{database_settings.prefix}inference",
         video_roots=(f"{bucket}/videos",),
         processed_root=f"{bucket}/processed",
     )
@@ -270,6 +301,8 @@ def _populate_world(
     builders = _builders()
     builders.write(workers.folder / "signals.h5", skip=(1, 2, 3, 4))
     (workers.folder / "manifest.json").write_text(builders.manifest().model_dump_json())
+    signals.write(workers.folder / "pose.h5")
+    (workers.folder / "pose.json").write_text(signals.manifest().model_dump_json())
     database = Database(database_settings)
     linked = declare_lab(database, f"{database_settings.prefix}lab")
     linked.Subject.insert1({"subject": "m1"})
@@ -278,9 +311,12 @@ def _populate_world(
     environment = {**os.environ, "TINY_WORKER": str(workers.folder)}
     runner = PopulateRunner(settings, pipeline, database, worker_command=TINY, environment=environment)
     element = declare_element(database, pipeline.behavior_schema, linking_module=linked, runner=runner)
+    poser = PoseRunner(settings, pipeline, database, worker_command=TINY, environment=environment)
+    inference = declare_inference(database, str(pipeline.inference_schema), element=element, runner=poser)
+    add_model(inference, 1, "small", Attachment("small.pt", b"weights"), body_parts=BODY_PARTS)
     ledger = Ledger(database)
     lab = open_lab(database, ledger, pipeline)
-    made = World(settings, database, element, ledger, lab, store, workers, linked, bucket, runner)
+    made = World(settings, database, element, inference, ledger, lab, store, workers, linked, bucket, runner, poser)
     yield made
     database.close()
 
@@ -297,17 +333,23 @@ def impatient(world: World) -> Iterator[World]:
     """The same lab, where a populate that isn't heard of soon counts as gone."""
     before = world.settings
     controller = before.controller.model_copy(update={"populate_silent_s": SILENT_S})
-    world.settings = world.runner._settings = before.model_copy(update={"controller": controller})
-    world.runner._opened = None
+    _give(world, before.model_copy(update={"controller": controller}))
     yield world
-    world.settings = world.runner._settings = before
-    world.runner._opened = None
+    _give(world, before)
+
+
+def _give(world: World, settings: Settings) -> None:
+    world.settings = settings
+    for runner in (world.runner, world.pose_runner):
+        runner._settings, runner._opened = settings, None
 
 
 @pytest.fixture
 def real(world: World) -> World:
     """The same lab with the real worker."""
-    pipeline = world.settings.pipelines[0]
-    runner = PopulateRunner(world.settings, pipeline, world.database, worker_command=WORKER_COMMAND)
-    element = declare_element(world.database, pipeline.behavior_schema, linking_module=world.linked, runner=runner)
-    return dataclasses.replace(world, element=element)
+    pipeline, database = world.settings.pipelines[0], world.database
+    runner = PopulateRunner(world.settings, pipeline, database, worker_command=WORKER_COMMAND)
+    element = declare_element(database, pipeline.behavior_schema, linking_module=world.linked, runner=runner)
+    poser = PoseRunner(world.settings, pipeline, database, worker_command=WORKER_COMMAND)
+    inference = declare_inference(database, str(pipeline.inference_schema), element=element, runner=poser)
+    return dataclasses.replace(world, element=element, inference=inference)

@@ -14,8 +14,9 @@ spec.loader.exec_module(tiny)
 
 
 def publish(run_spec: dict, sha256: str, nonce: str) -> str:
-    signals = (tiny.FOLDER / "signals.h5").read_bytes()
-    manifest = json.loads((tiny.FOLDER / "manifest.json").read_text()) | {
+    kept = ("pose.h5", "pose.json") if run_spec["pose"] else ("signals.h5", "manifest.json")
+    signals, outline = ((tiny.FOLDER / name).read_bytes() for name in kept)
+    manifest = json.loads(outline) | {
         "run_id": run_spec["run_id"],
         "attempt": run_spec["attempt"],
         "kind": run_spec["kind"],

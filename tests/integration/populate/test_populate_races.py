@@ -8,7 +8,8 @@ import socket
 
 import pytest
 
-from fmdj_cloud.contracts import RunState, Wanted
+from fmdj_cloud.contracts import Kind, RunState, Wanted
+from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import explain
 from fmdj_cloud.control.inspect import observe_task
 from fmdj_cloud.errors import BusyError, StoppedError
@@ -63,7 +64,8 @@ def test_people_are_told_which_process_computes(world, child):
     key = world.insert_task()
     pid = child(key)
     silent_s = world.settings.controller.populate_silent_s
-    told = explain(observe_task(world.lab, world.ledger, world.store, key, silent_s))
+    choice = Choice(world.lab, world.lab.tasks(Kind.SVD), key)
+    told = explain(observe_task(choice, world.ledger, world.store, silent_s))
     assert told.state == "launched"
     assert told.why.startswith(f"populate() in process {pid} on {socket.gethostname()} computes attempt 1 since ")
     world.workers.release()

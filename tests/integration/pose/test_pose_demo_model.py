@@ -18,7 +18,7 @@ FOUND = ("nose(tip)", "eye(front)", "eye(back)")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return read_model(train(tmp_path_factory.mktemp("trained") / "demo.pt", budget_s=120), facemap_parts())
+    return read_model(train(tmp_path_factory.mktemp("trained") / "demo.pt", budget_s=300), facemap_parts())
 
 
 @pytest.fixture(scope="module")

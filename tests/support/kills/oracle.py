@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fmdj_cloud.contracts import BindingState, RunState, Wanted
+from fmdj_cloud.contracts import BindingState, Kind, RunState, Wanted
 from fmdj_cloud.storage.client import make_client
 from fmdj_cloud.storage.manifests import manifest_verifies, pinned_bytes
 from fmdj_cloud.storage.uri import relative, split
@@ -20,7 +20,7 @@ FAILURES = {"crash", "memory", "vanished", "disrupted", "storage"}
 
 def check_loaded(world: World, key: dict[str, Any]) -> None:
     """A task's rows are there exactly once, in the numbers expected, and the ledger tells its story without gaps."""
-    task = world.lab.tasks.get(key)
+    task = world.lab.tasks(Kind.SVD).get(key)
     run = world.run_of(key)
     assert run is not None, world.story()
     assert (run.state, run.wanted) == (RunState.LOADED, Wanted.RUN), world.story()

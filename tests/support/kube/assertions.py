@@ -85,7 +85,10 @@ def _meta(meta: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _spec(spec: Mapping[str, Any]) -> Iterator[str]:
-    for field in ("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished", "activeDeadlineSeconds"):
+    for field in (
+        *("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished", "activeDeadlineSeconds"),
+        *("backoffLimitPerIndex", "maxFailedIndexes"),
+    ):
         number = spec.get(field)
         if number is not None and not 0 <= number <= MAX_INT32:
             yield f"{field}={number} is out of range"
@@ -96,6 +99,10 @@ def _spec(spec: Mapping[str, Any]) -> Iterator[str]:
         yield "an Indexed Job needs completions"
     if mode == "NonIndexed" and "backoffLimitPerIndex" in spec:
         yield "backoffLimitPerIndex needs an Indexed Job"
+    if "maxFailedIndexes" in spec and "backoffLimitPerIndex" not in spec:
+        yield "maxFailedIndexes needs backoffLimitPerIndex"
+    if spec.get("maxFailedIndexes", 0) > (spec.get("completions") or 0):
+        yield "more indexes may fail than there are"
     replacement = spec.get("podReplacementPolicy", "TerminatingOrFailed")
     if replacement not in ("TerminatingOrFailed", "Failed"):
         yield f"podReplacementPolicy={replacement!r} is unknown"
@@ -115,3 +122,8 @@ def _failure_policy(spec: Mapping[str, Any]) -> Iterator[str]:
     for rule in spec["podFailurePolicy"].get("rules", ()):
         if rule.get("action") not in ("FailJob", "FailIndex", "Ignore", "Count"):
             yield f"rule {rule} has an unknown action"
+        if rule.get("action") == "FailIndex" and "backoffLimitPerIndex" not in spec:
+            yield "FailIndex needs backoffLimitPerIndex"
+        values = rule.get("onExitCodes", {}).get("values", [])
+        if values != sorted(set(values)) or len(values) > 255:
+            yield f"the exit codes of {rule} aren't in order"

@@ -8,7 +8,10 @@ from tests.support.kube.causes import Causes
 from tests.support.kube.checks_pod import check_pod_spec
 from tests.support.kube.defaults import JOB_NAME, JOB_UID
 
-_FIXED = ("completions", "selector", "podFailurePolicy", "completionMode", "podReplacementPolicy", "managedBy")
+_FIXED = (
+    *("completions", "selector", "podFailurePolicy", "completionMode", "podReplacementPolicy", "managedBy"),
+    *("backoffLimitPerIndex", "maxFailedIndexes"),
+)
 
 
 def check_job(causes: Causes, job: dict[str, Any]) -> None:
@@ -19,6 +22,7 @@ def check_job(causes: Causes, job: dict[str, Any]) -> None:
     causes.one_of("spec.completionMode", spec.get("completionMode"), ("NonIndexed", "Indexed"))
     if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
         causes.required("spec.completions", "when completion mode is Indexed")
+    _check_indexes(causes, job)
     causes.one_of("spec.podReplacementPolicy", spec.get("podReplacementPolicy"), ("Failed", "TerminatingOrFailed"))
     template = spec.get("template") or {}
     meta = template.get("metadata") or {}
@@ -43,6 +47,25 @@ def _check_labels(causes: Causes, job: dict[str, Any], labels: dict[str, str]) -
         causes.invalid("spec.selector", selector, "`selector` not auto-generated")
 
 
+def _check_indexes(causes: Causes, job: dict[str, Any]) -> None:
+    spec = job.get("spec") or {}
+    per_index, most = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
+    for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
+        causes.at_least(f"spec.{name}", spec.get(name))
+    if spec.get("completionMode") != "Indexed":
+        for name, value in (("backoffLimitPerIndex", per_index), ("maxFailedIndexes", most)):
+            if value is not None:
+                causes.invalid(f"spec.{name}", value, "requires indexed completion mode")
+        return
+    if most is not None and per_index is None:
+        causes.required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+    if most is not None and most > (spec.get("completions") or 0):
+        causes.invalid("spec.maxFailedIndexes", most, "must be less than or equal to completions")
+    host = f"{job['metadata'].get('name', '')}-{max(0, (spec.get('completions') or 1) - 1)}"
+    if len(host) > 63:
+        causes.invalid("spec.completions", spec.get("completions"), f"the host name {host} has more than 63 characters")
+
+
 def _check_policy(causes: Causes, spec: dict[str, Any]) -> None:
     path = "spec.podFailurePolicy"
     restart = spec["template"]["spec"].get("restartPolicy")
@@ -60,6 +83,8 @@ def _check_policy(causes: Causes, spec: dict[str, Any]) -> None:
         if not rule.get("action"):
             causes.required(f"{where}.action", 'valid values: "Count", "FailIndex", "FailJob", "Ignore"')
         causes.one_of(f"{where}.action", rule.get("action"), ("Count", "FailIndex", "FailJob", "Ignore"))
+        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+            causes.invalid(f"{where}.action", "FailIndex", "requires the backoffLimitPerIndex to be set")
         codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
         if (codes is None) == (not conditions):
             causes.invalid(where, rule, "specifying one of OnExitCodes and OnPodConditions is required")
@@ -68,6 +93,8 @@ def _check_policy(causes: Causes, spec: dict[str, Any]) -> None:
             values = codes.get("values") or []
             if not values:
                 causes.invalid(f"{where}.onExitCodes.values", values, "at least one value is required")
+            if values != sorted(set(values)) or len(values) > 255:
+                causes.invalid(f"{where}.onExitCodes.values", values, "must be ordered, unique, and at most 255")
             if codes.get("operator") == "In" and 0 in values:
                 causes.invalid(f"{where}.onExitCodes.values[0]", 0, "must not be 0 for the In operator")
         for j, pattern in enumerate(conditions or ()):

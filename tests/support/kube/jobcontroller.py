@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.support.kube import defaults, errors
 from tests.support.kube.clock import FakeClock
+from tests.support.kube.jobindexes import template_of
 from tests.support.kube.jobsync import JobSync
 from tests.support.kube.meta import condition, controller_of, key_of
 from tests.support.kube.recorder import Recorder
@@ -122,19 +123,21 @@ class JobController:
         """Return how long ago a stamp was."""
         return self._clock() - self._clock.seconds_of(stamp)
 
-    def make_pod(self, job: Object) -> bool:
-        """Make a pod; False if that was refused, now or just before."""
+    def make_pod(self, job: Object, index: int | None = None, failures: int = 0) -> bool:
+        """Make a pod (of an index, that has failed so often); False if that was refused, now or just before."""
         if self._refused.get(job["metadata"]["uid"], (0, 0.0))[1] > self._clock():
             return False
-        template = copy.deepcopy(job["spec"]["template"])
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+        begins, template = f"{name}-", copy.deepcopy(job["spec"]["template"])
+        if index is not None:
+            begins, template = template_of(job, index, failures)
         reference = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}
         meta = template.get("metadata") or {}
         body = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "generateName": f"{name}-",
+                "generateName": begins,
                 "labels": meta.get("labels") or {},
                 "annotations": meta.get("annotations") or {},
                 "finalizers": [*(meta.get("finalizers") or []), defaults.TRACKING],

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tests.support.kube import defaults, podfailurepolicy
+from tests.support.kube.jobindexes import Indexes, is_indexed, write_indexes
 from tests.support.kube.meta import condition, key_of
 from tests.support.kube.store import Entry, Object
 
@@ -32,6 +33,7 @@ class JobSync:
         self._pods = owner.pods_of(self._job["metadata"]["uid"])
         self._only_failed = self._spec.get("podReplacementPolicy") == "Failed"
         self._deleting = "deletionTimestamp" in self._job["metadata"]
+        self._indexes = Indexes(self._job, self._pods) if is_indexed(self._job) else None
 
     def run(self) -> bool:
         status, spec, c = self._status, self._spec, self._c
@@ -40,25 +42,36 @@ class JobSync:
             status["startTime"] = c.now()
             if spec.get("activeDeadlineSeconds") is not None:
                 c.again(self._key, spec["activeDeadlineSeconds"])
+        kept = self._indexes.kept if self._indexes is not None else set()
         new = [pod for pod in self._pods if self._uncounted(pod)]
         good = [pod for pod in new if pod["status"].get("phase") == "Succeeded"]
         bad = [pod for pod in new if pod["status"].get("phase") != "Succeeded"]
         succeeded = status.get("succeeded", 0) + len(good)
+        if self._indexes is not None:
+            succeeded = len(self._indexes.done)
         failed = status.get("failed", 0) + len(bad)
         target = self._target(failed, bool(bad), suspended)
         did = False
         if target is None and not self._deleting:
             did = self._manage(succeeded, failed, suspended)
-            if not suspended and succeeded >= spec.get("completions", 1) and not self._active():
+            if (
+                self._indexes is None
+                and not suspended
+                and succeeded >= spec.get("completions", 1)
+                and not self._active()
+            ):
                 message = "Reached expected number of succeeded pods"
                 target = ("SuccessCriteriaMet", "CompletionsReached", message)
         elif target is not None:
+            kept = set()
             for pod in self._active():
                 c.delete(pod, self._job)
                 did = True
         self._pods = c.pods_of(self._job["metadata"]["uid"])
         if target is not None and condition(self._job, target[0]) is None:
             self._set(target[0], "True", target[1], target[2])
+        bad = [pod for pod in bad if _uid(pod) not in kept]
+        failed = status.get("failed", 0) + len(bad)
         return self._track(good, bad, succeeded, failed, target) or did
 
     def _uncounted(self, pod: Object) -> bool:
@@ -91,6 +104,9 @@ class JobSync:
         by_policy = podfailurepolicy.failure(self._job, self._pods) if fresh else None
         if by_policy is not None:
             return "FailureTarget", "PodFailurePolicy", by_policy
+        by_index = self._indexes.target() if self._indexes is not None else None
+        if by_index is not None:
+            return by_index
         reason = ""
         if fresh and failed > self._spec["backoffLimit"]:
             reason = "BackoffLimitExceeded"
@@ -118,6 +134,8 @@ class JobSync:
             self._status["startTime"] = c.now()
             c.say(self._job, "Normal", "Resumed", "Job resumed")
         active = len(self._active()) + (len(self._terminating()) if self._only_failed else 0)
+        if self._indexes is not None:
+            return self._manage_indexes(self._indexes, active)
         wanted = min(spec.get("parallelism", 1), max(spec.get("completions", 1) - succeeded, 0))
         if active < wanted and not self._backing_off(failed):
             for _ in range(wanted - active):
@@ -125,6 +143,16 @@ class JobSync:
                     break
                 did = True
         self._pods = c.pods_of(self._job["metadata"]["uid"])
+        return did
+
+    def _manage_indexes(self, indexes: Indexes, active: int) -> bool:
+        did, free = False, self._spec.get("parallelism", 1) - active
+        for index, failures, wait_s in indexes.missing(self._c.since):
+            if wait_s > 0:
+                self._c.again(self._key, wait_s)
+            elif free > 0 and self._c.make_pod(self._job, index, failures):
+                did, free = True, free - 1
+        self._pods = self._c.pods_of(self._job["metadata"]["uid"])
         return did
 
     def _backing_off(self, failed: int) -> bool:
@@ -168,6 +196,10 @@ class JobSync:
         status["uncountedTerminatedPods"] = {}
         _count(status, "succeeded", succeeded)
         _count(status, "failed", failed)
+        if self._indexes is not None:
+            _word(status, "completedIndexes", write_indexes(self._indexes.done))
+            if self._spec.get("backoffLimitPerIndex") is not None:
+                status["failedIndexes"] = write_indexes(self._indexes.failed)
         if target is not None and not self._terminating():
             self._end(target)
         return c.write(self._key, status) or did
@@ -192,6 +224,14 @@ class JobSync:
 
 def _uid(pod: Object) -> str:
     return pod["metadata"]["uid"]
+
+
+def _word(status: dict[str, Any], name: str, value: str) -> None:
+    """Set words; Go leaves out empty ones."""
+    if value:
+        status[name] = value
+    else:
+        status.pop(name, None)
 
 
 def _count(status: dict[str, Any], name: str, value: int) -> None:

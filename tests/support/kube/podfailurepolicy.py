@@ -1,4 +1,4 @@
-"""What a Job's podFailurePolicy makes of a failed pod: FailJob rules, the only ones that our Jobs have."""
+"""What a Job's podFailurePolicy makes of a failed pod: the first rule that matches."""
 
 from __future__ import annotations
 
@@ -10,14 +10,27 @@ from tests.support.kube.store import Object
 
 def failure(job: Object, pods: Iterable[Object]) -> str | None:
     """Return the message with which a rule fails a Job; None if none does."""
-    rules = (job["spec"].get("podFailurePolicy") or {}).get("rules") or ()
     for pod in pods:
-        if pod["status"].get("phase") != "Failed":
-            continue
-        for index, rule in enumerate(rules):
-            if rule["action"] == "FailJob" and (found := _match(rule, pod)):
-                return f"{found} matching FailJob rule at index {index}"
+        index, rule, found = _first(job, pod)
+        if rule is not None and rule["action"] == "FailJob":
+            return f"{found} matching FailJob rule at index {index}"
     return None
+
+
+def action(job: Object, pod: Object) -> str:
+    """Return what is done about a failed pod: it counts where no rule says otherwise."""
+    _, rule, _ = _first(job, pod)
+    return "Count" if rule is None else str(rule["action"])
+
+
+def _first(job: Object, pod: Object) -> tuple[int, Object | None, str]:
+    rules = (job["spec"].get("podFailurePolicy") or {}).get("rules") or ()
+    if pod["status"].get("phase") == "Failed":
+        for index, rule in enumerate(rules):
+            found = _match(rule, pod)
+            if found:
+                return index, rule, found
+    return 0, None, ""
 
 
 def _match(rule: Object, pod: Object) -> str | None:

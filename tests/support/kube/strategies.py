@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import BaseModel, ValidationError
 
 from fmdj_cloud import names
-from fmdj_cloud.contracts import JobRequest, Kind, Limits
+from fmdj_cloud.contracts import SHARDS_MAX, JobRequest, Kind, Limits, Stage
 from fmdj_cloud.settings import KubernetesSettings, LogSettings, ProfileSettings, Settings, WorkerSettings
 from fmdj_cloud.settings.kubernetes import MountSettings, Place, SpotSettings, Toleration
 from fmdj_cloud.settings.storage import S3Settings, StorageSettings
@@ -268,8 +268,10 @@ def requests(draw: st.DrawFn, of: Settings) -> JobRequest:
         threads=draw(st.integers(1, 64)),
         gpu=profile.gpu,
     )
+    stage = draw(st.sampled_from(Stage))
+    shards = draw(st.integers(1, SHARDS_MAX)) if stage is Stage.PROJECT else 1
     return JobRequest(
-        name=names.job_name(run_id, attempt, of.instance),
+        name=names.job_name(run_id, attempt, of.instance, stage),
         run_id=run_id,
         attempt=attempt,
         kind=kind,
@@ -280,4 +282,7 @@ def requests(draw: st.DrawFn, of: Settings) -> JobRequest:
         task=draw(st.one_of(TEXTS, st.just("{" + "é" * 5000))),
         profile=name,
         disruptions=draw(st.integers(0, 10)),
+        stage=stage,
+        shards=shards,
+        pods=draw(st.integers(1, shards)),
     )

@@ -17,16 +17,20 @@ from fmdj_cloud.contracts import (
     Origin,
     RunSpec,
     SignalOrigin,
+    Stage,
     TerminationMessage,
     ViewFrames,
 )
 from fmdj_cloud.control.kube import labels
+from fmdj_cloud.control.launchers.kubernetes.indexed import INDEX_LABEL
+from fmdj_cloud.errors import StorageError
 from fmdj_cloud.names import parse_key
 from fmdj_cloud.storage import Store
 from fmdj_cloud.storage.manifests import commit_manifest
 from tests.support.kills import signals
 from tests.support.kube.behaviour import Behaviour, ContainerStart, Exit
 from tests.support.kube.cluster import FakeCluster
+from tests.support.shards.work import Work
 
 LASTS_S = 3.0
 _NOW = dt.datetime(2026, 1, 31, 12, 0)
@@ -42,7 +46,12 @@ class Workers:
     published : Counter
         Likewise, how often it published.
     doubled : list of str
-        Runs of which two pods computed at a time.
+        Runs of which two pods computed at a time, unless as two shards.
+    stages : list of tuple
+        What the pods of stages did, in order: stage, shard (-1 for none), attempt, and ``done``, ``reused`` or
+        ``found``.
+    merged : list of str
+        What merges yielded.
     """
 
     def __init__(self, cluster: FakeCluster, store: Store) -> None:
@@ -53,6 +62,8 @@ class Workers:
         self.starts: Counter[tuple[str, str]] = Counter()
         self.published: Counter[tuple[str, str]] = Counter()
         self.doubled: list[str] = []
+        self.merged: list[str] = []
+        self.stages: list[tuple[str, int, int, str]] = []
         cluster.scripted.default = self.good()
 
     def good(self, **changes: Any) -> Behaviour:
@@ -71,11 +82,20 @@ class Workers:
             self.starts[run, mine["labels"][labels.ATTEMPT]] += 1
             for pod in self._cluster.list("pods"):
                 meta = pod["metadata"]
-                if meta["uid"] != mine["uid"] and (meta.get("labels") or {}).get(labels.RUN) == run and _computes(pod):
+                other = meta.get("labels") or {}
+                same = other.get(labels.RUN) == run and other.get(INDEX_LABEL) == mine["labels"].get(INDEX_LABEL)
+                if meta["uid"] != mine["uid"] and same and _computes(pod):
                     self.doubled.append(f"{meta['name']} and {mine['name']}")
 
     def publish(self, start: ContainerStart) -> Exit:
-        """Do what the worker does in the end."""
+        """Do what the worker does in the end, of its stage."""
+        stage = Stage(start.arg("--stage")) if "--stage" in start.args else Stage.ALL
+        try:
+            if stage is not Stage.ALL and not self._do_stage(start, stage):
+                return Exit(0, TerminationMessage(code="done", exit_code=0).model_dump_json())
+        except StorageError as error:
+            word = TerminationMessage(code=error.code, exit_code=30, sentence=error.sentence)
+            return Exit(30, word.model_dump_json())
         spec, nonce = self._spec(start), start.arg("--nonce")
         data = self._signals_of(spec)
         self._store.put_bytes(f"{spec.attempt_uri}/{nonce}/signals.h5", data)
@@ -83,6 +103,22 @@ class Workers:
         with self._lock:
             self.published[spec.run_id, str(spec.attempt)] += 1
         return Exit(0, TerminationMessage(code="done", exit_code=0, manifest_sha256=sha256).model_dump_json())
+
+    def _do_stage(self, start: ContainerStart, stage: Stage) -> bool:
+        """Do a stage; return whether a manifest follows."""
+        spec = self._spec(start)
+        work = Work(self._store, spec, start.arg("--sha256"), start.arg("--nonce"))
+        index = int(start.arg("--index")) if stage is Stage.PROJECT else -1
+        if stage is Stage.BASIS:
+            said = work.basis()
+        elif stage is Stage.PROJECT:
+            said = work.project(index)
+        else:
+            said = "done"
+            self.merged.append(work.merge())
+        with self._lock:
+            self.stages.append((stage.value, index, spec.attempt, said))
+        return stage is Stage.MERGE
 
     def lie(self, start: ContainerStart) -> Exit:
         """Publish something whose sizes and digests aren't those of its files."""

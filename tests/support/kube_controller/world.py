@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmdj_cloud.contracts import AttemptRecord, Kind, RunRecord, RunState
+from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import Explanation, explain
 from fmdj_cloud.control.inspect import observe_task
 from fmdj_cloud.control.kube import labels
@@ -185,7 +186,8 @@ class KubeWorld:
     def explained(self, key: dict[str, Any]) -> Explanation:
         """Return what ``fmdj explain`` says about a task."""
         there = self.premises
-        return explain(observe_task(there.lab, there.ledger, there.store, key, 300.0))
+        choice = Choice(there.lab, there.lab.tasks(Kind.SVD), key)
+        return explain(observe_task(choice, there.ledger, there.store, 300.0))
 
     def load(self) -> None:
         """Let the loader look once."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from fmdj_cloud.contracts import BBox, Precision
+from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.pose.batches import Source
+from fmdj_cloud.worker.pose.bounds import Bound
 from fmdj_cloud.worker.pose.device import choose, set_precision
-from fmdj_cloud.worker.pose.infer import Bound, Inference, Keeper
+from fmdj_cloud.worker.pose.infer import Inference, Keeper
 from fmdj_cloud.worker.pose.model import Model, build
 from fmdj_cloud.worker.pose.network import Finder
-from fmdj_cloud.worker.pose.stream import read_index
 from fmdj_cloud.worker.pose.window import window
 
 

@@ -23,6 +23,7 @@ def report(state: RunState, pending: int = 0) -> StatusReport:
         run_id="svd-0123456789abcdef",
         pipeline="lab",
         kind=Kind.SVD,
+        task_kind=Kind.SVD,
         task={"subject": "m1"},
         state=state,
         attempt=1,
@@ -30,7 +31,7 @@ def report(state: RunState, pending: int = 0) -> StatusReport:
         sentence="",
         updated=dt.datetime(2026, 1, 1),
     )
-    pipeline = PipelineLine(name="lab", pending=pending, brake=False, seen=True)
+    pipeline = PipelineLine(name="lab", pending=pending, by_kind={"svd": pending}, brake=False, seen=True)
     return StatusReport(leader="host-1", pipelines=(pipeline,), counts={}, runs=(line,), bindings=())
 
 

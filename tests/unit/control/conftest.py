@@ -39,10 +39,11 @@ def build_run(**changes: Any) -> RunRecord:
     values: dict[str, Any] = {
         "run_id": "svd-0123456789abcdef",
         "kind": Kind.SVD,
+        "task_kind": Kind.SVD,
         "pipeline": "lab",
         "task": canonical_key(KEY),
         "task_digest": task_digest("lab", "FacemapTask", KEY),
-        "content_digest": "c" * 64,
+        "content_digest": changes.get("run_id", "c" * 64),
         "param_digest": "p" * 64,
         "state": RunState.READY,
         "wanted": Wanted.RUN,

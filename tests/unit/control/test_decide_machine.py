@@ -26,22 +26,28 @@ from fmdj_cloud.contracts import (
     Outcome,
     RunRecord,
     RunState,
+    Stage,
     Wanted,
 )
+from fmdj_cloud.contracts.shards import first_stage, next_stage
 from fmdj_cloud.control import actions as do
 from fmdj_cloud.control.decide import RunView, decide, needs_manifest
+from fmdj_cloud.control.slots import pods_at_first
 from fmdj_cloud.names import job_name
 from fmdj_cloud.settings import ControllerSettings, RetrySettings
 
 START = dt.datetime(2026, 1, 1)
 SETTINGS = ControllerSettings(
-    max_active=2, retry=RetrySettings(disrupted=3, storage=2, memory=2, disk=2, gpu=2, vanished=2, crash=2, changed=2)
+    max_active=3, retry=RetrySettings(disrupted=3, storage=2, memory=2, disk=2, gpu=2, vanished=2, crash=2, changed=2)
 )
 LIMITS = Limits(time_budget_s=60, memory_mib=1024, scratch_mib=1024, threads=1)
 ESTIMATE = Estimate(frames=1, height=1, width=1, seconds=1, memory_mib=1, scratch_mib=1, source="header")
 OVER = frozenset({RunState.LOADED, RunState.SUPERSEDED})
 RESTING = OVER | {RunState.FAILED, RunState.CANCELLED}
 TASKS = ("t0", "t1", "t2")
+KINDS = {"t0": Kind.SVD, "t1": Kind.SVD, "t2": Kind.POSE}
+SHARDS = {"t0": None, "t1": 3, "t2": 2}
+STAGES = list(Stage)
 
 
 @dataclass
@@ -68,6 +74,8 @@ class World:
     attempts: dict[tuple[str, int], AttemptRecord] = field(default_factory=dict)
     jobs: dict[str, JobObservation] = field(default_factory=dict)
     manifests: set[tuple[str, int]] = field(default_factory=set)
+    commits: set[tuple[str, int, Stage]] = field(default_factory=set)
+    """Of stages that another follows."""
     by_zombies: set[str] = field(default_factory=set)
     stopping: set[str] = field(default_factory=set)
     uids: int = 0
@@ -84,7 +92,7 @@ class World:
         # with a manifest the work is done, whatever the Job says
         undone = run.state is RunState.LAUNCHED and (run_id, at) not in self.manifests
         if undone and sets.get("state", run.state) is not RunState.LAUNCHED:
-            job = self.jobs.get(job_name(run_id, at, "fmdj"))
+            job = self.jobs.get(self.attempts[run_id, at].job_name)
             assert job is None or job.phase is JobPhase.ENDED, f"attempt {at} ends while its Job runs"
         self.runs[run_id] = run.model_copy(update=sets)
         return True
@@ -100,7 +108,8 @@ class World:
         if found is None:
             self.runs[run_id] = RunRecord(
                 run_id=run_id,
-                kind=Kind.SVD,
+                kind=KINDS[name],
+                task_kind=Kind.SVD,
                 pipeline="lab",
                 task=name,
                 task_digest=name,
@@ -117,6 +126,7 @@ class World:
                 not_before=None,
                 failures={},
                 estimate=ESTIMATE,
+                shards=SHARDS[name],
                 created=self.now,
                 updated=self.now,
             )
@@ -145,8 +155,10 @@ class World:
 
     # the launcher
 
-    def create(self, run_id: str, attempt: int, *, zombie: bool = False) -> str:
-        name = job_name(run_id, attempt, "fmdj")
+    def create(self, run_id: str, attempt: int, *, stage: Stage | None = None, zombie: bool = False) -> str:
+        record = self.attempts[run_id, attempt]
+        stage = stage or record.stage
+        name = job_name(run_id, attempt, "fmdj", stage)
         if name not in self.jobs:
             others = [j for j in self.running(run_id) if j.name not in self.by_zombies]
             assert zombie or not others, f"{run_id} would run twice: {others}"
@@ -158,8 +170,10 @@ class World:
                 run_id=run_id,
                 attempt=attempt,
                 uid=str(self.uids),
-                spec_sha256=name,
+                spec_sha256=record.spec_sha256,
                 phase=JobPhase.RUNNING,
+                stage=stage,
+                pods=record.pods,
             )
         return self.jobs[name].uid
 
@@ -172,7 +186,9 @@ class World:
 
     def end(self, name: str, outcome: Outcome, *, publishes: bool) -> None:
         job = self.jobs[name]
-        if publishes:
+        if publishes and next_stage(job.stage) is not None:
+            self.commits.add((job.run_id, job.attempt, job.stage))
+        elif publishes:
             self.manifests.add((job.run_id, job.attempt))
         self.jobs[name] = job.model_copy(update={"phase": JobPhase.ENDED, "outcome": outcome})
 
@@ -192,8 +208,8 @@ class World:
         for run in self.runs.values():
             view = RunView(run)
             if run.state is RunState.LAUNCHED:
-                there = self.jobs.get(job_name(run.run_id, run.attempt, "fmdj"))
                 attempt = self.attempts[run.run_id, run.attempt]
+                there = self.jobs.get(attempt.job_name)
                 job = None if self.late else there
                 asked = attempt.job_uid is not None or run.wanted is not Wanted.RUN or (recheck and self.obsolete(run))
                 unsure = job is None and there is not None and bool(asked)
@@ -201,8 +217,10 @@ class World:
                 if needs_manifest(view) and self.store_up:
                     found = (run.run_id, run.attempt) in self.manifests
                     digest = f"{run.run_id}/{run.attempt}" if found else None
+                    committed = (run.run_id, run.attempt, attempt.stage) in self.commits
+                    pods = None if not committed else 3 if attempt.stage is Stage.BASIS else 1
                     unsure = view.unsure and not found
-                    view = replace(view, manifest_known=True, manifest_sha256=digest, unsure=unsure)
+                    view = replace(view, manifest_known=True, manifest_sha256=digest, unsure=unsure, next_shards=pods)
             if run.state not in OVER:
                 views.append(replace(view, obsolete=self.obsolete(run) if recheck else ""))
         jobs = [] if self.late else list(self.jobs.values())
@@ -221,7 +239,12 @@ class World:
                     self.confirm(run_id, attempt, self.create(run_id, attempt, zombie=zombie), epoch)
             case do.Create(run_id, attempt):
                 self.confirm(run_id, attempt, self.create(run_id, attempt, zombie=zombie), epoch)
-            case do.Confirm(run_id, attempt, uid):
+            case do.Advance():
+                if self.advance(action, epoch):
+                    uid = self.create(action.run_id, action.attempt, zombie=zombie)
+                    self.confirm(action.run_id, action.attempt, uid, epoch)
+            case do.Confirm(run_id, attempt, uid, stage):
+                assert zombie or self.attempts[run_id, attempt].stage is stage
                 self.confirm(run_id, attempt, uid, epoch)
             case do.Publish(run_id, attempt, digest):
                 sets = {"state": RunState.PUBLISHED, "manifest_sha256": digest}
@@ -264,7 +287,8 @@ class World:
         if not self.change(run.run_id, {RunState.READY}, action.attempt, epoch, state=RunState.LAUNCHED):
             return False
         assert (run.run_id, action.attempt) not in self.attempts, "an attempt was launched twice"
-        name = job_name(run.run_id, action.attempt, "fmdj")
+        stage = first_stage(run.shards, has_basis=run.kind is Kind.SVD)
+        name = job_name(run.run_id, action.attempt, "fmdj", stage)
         self.attempts[run.run_id, action.attempt] = AttemptRecord(
             run_id=run.run_id,
             attempt=action.attempt,
@@ -279,7 +303,24 @@ class World:
             sentence="",
             evidence={},
             limits=LIMITS,
+            stage=stage,
+            shards=pods_at_first(run),
+            pods=action.pods,
         )
+        return True
+
+    def advance(self, action: do.Advance, epoch: int) -> bool:
+        run_id, at = action.run_id, action.attempt
+        record = self.attempts[run_id, at]
+        if record.stage is not action.stage or not self.change(run_id, {RunState.LAUNCHED}, at, epoch):
+            return False
+        assert (run_id, at, action.stage) in self.commits, "a stage is left that isn't done"
+        job = self.jobs.get(record.job_name)
+        assert job is None or job.phase is JobPhase.ENDED, "a stage is left while its Job runs"
+        name = job_name(run_id, at, "fmdj", action.following)
+        following = {"stage": action.following, "job_name": name, "job_uid": None}
+        following |= {"shards": action.shards, "pods": action.pods}
+        self.attempts[run_id, at] = record.model_copy(update=following)
         return True
 
     def confirm(self, run_id: str, attempt: int, uid: str, epoch: int) -> None:
@@ -312,6 +353,7 @@ class Machine(RuleBasedStateMachine):
         for job in () if self.world.late else self.world.running():
             run = self.world.runs[job.run_id]
             current = run.state is RunState.LAUNCHED and run.attempt == job.attempt
+            current = current and job.stage is self.world.attempts[run.run_id, run.attempt].stage
             assert current or job.name in self.world.stopping, f"{job.name} is a stray that nobody stops"
 
     @rule(recheck=st.booleans())
@@ -345,7 +387,11 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_forgotten_zombie_creates_a_job_of_any_attempt(self, data: st.DataObject) -> None:
         if self.world.attempts:
-            self.world.create(*data.draw(st.sampled_from(sorted(self.world.attempts))), zombie=True)
+            key = data.draw(st.sampled_from(sorted(self.world.attempts)))
+            come_to = STAGES.index(self.world.attempts[key].stage)
+            self.world.create(
+                *key, stage=data.draw(st.sampled_from(STAGES[min(1, come_to) : come_to + 1])), zombie=True
+            )
 
     @rule(name=st.sampled_from(TASKS))
     def task_is_planned(self, name: str) -> None:
@@ -403,6 +449,11 @@ class Machine(RuleBasedStateMachine):
             task.result = result
 
     @rule(data=st.data())
+    def commits_are_deleted(self, data: st.DataObject) -> None:
+        if self.world.commits:
+            self.world.commits.discard(data.draw(st.sampled_from(sorted(self.world.commits))))
+
+    @rule(data=st.data())
     def outputs_are_deleted(self, data: st.DataObject) -> None:
         if self.world.manifests:
             self.world.manifests.discard(data.draw(st.sampled_from(sorted(self.world.manifests))))
@@ -434,7 +485,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def max_active_is_respected(self) -> None:
         own = [job for job in self.world.running() if job.name not in self.world.by_zombies]
-        assert len(own) <= SETTINGS.max_active
+        assert sum(job.pods for job in own) <= SETTINGS.max_active
 
     def teardown(self) -> None:
         """Left alone, everything settles: nothing is lost or stranded."""

@@ -52,6 +52,7 @@ def run(state: RunState, **changes: Any) -> RunRecord:
     values: dict[str, Any] = {
         "run_id": "svd-0123456789abcdef",
         "kind": Kind.SVD,
+        "task_kind": Kind.SVD,
         "pipeline": "lab",
         "task": '{"recording_id":3,"subject":"m1"}',
         "task_digest": "t",
@@ -77,6 +78,8 @@ def run(state: RunState, **changes: Any) -> RunRecord:
 def observe(**changes: Any) -> Observation:
     values: dict[str, Any] = {
         "pipeline": "lab",
+        "kind": Kind.SVD,
+        "result_name": "FacialSignal",
         "key": KEY,
         "exists": True,
         "has_result": False,
@@ -220,3 +223,17 @@ def test_a_failed_run_that_was_retried_is_pending() -> None:
 def test_a_task_cancelled_before_it_had_a_run_says_so() -> None:
     found = explain(observe(binding=binding(state=BindingState.CANCELLED, sentence="Cancelled by ann@lab.")))
     assert (found.state, found.why) == ("cancelled", "Cancelled by ann@lab.")
+
+
+def test_a_task_that_somebody_else_has_in_hand_waits_for_them() -> None:
+    told = f"{ELSEWHERE}alice has reserved it."
+    found = explain(observe(binding=binding(state=BindingState.WAITING, sentence=told)))
+    assert (found.state, found.why) == ("waiting", told)
+    assert "fmdj never takes what others have reserved" in found.advice
+
+
+@pytest.mark.parametrize("state", [RunState.PUBLISHED, RunState.LOADED])
+def test_a_result_that_another_run_computed_says_so(state: RunState) -> None:
+    attempt = attempted(finished=NOW, outcome="published", launcher=REUSE, sentence="Its outputs are those of svd-1.")
+    found = explain(observe(has_result=state is RunState.LOADED, run=run(state), attempts=(attempt,)))
+    assert found.why.endswith("Its outputs are those of svd-1.")

@@ -38,6 +38,7 @@ def run(state: RunState, wanted: Wanted = Wanted.RUN, **changes: Any) -> RunReco
     values: dict[str, Any] = {
         "run_id": "svd-0123456789abcdef",
         "kind": Kind.SVD,
+        "task_kind": Kind.SVD,
         "pipeline": "lab",
         "task": "{}",
         "task_digest": "t",
@@ -67,7 +68,7 @@ def look(
     exists: bool = True,
     has_result: bool = False,
 ) -> Look:
-    return Look(exists, has_result, binding(state) if state is not None else None, run)
+    return Look(exists, has_result, binding(state) if state is not None else None, run, "FacialSignal")
 
 
 UNKNOWN = look(state=None)

@@ -41,3 +41,15 @@ def test_the_state_of_a_run_is_no_part_of_it(make_run, make_limits):
 
 def test_only_known_fields_are_in_it(make_run, make_limits):
     assert set(json.loads(spec_bytes(build(make_run(), make_limits()))[0])) == set(RunSpec.model_fields)
+
+
+def test_an_attempt_may_use_the_parts_of_those_before_it(make_run, make_limits):
+    folder = make_run().output_dir
+    assert build(make_run(), make_limits(), attempt=1).resume_from == ()
+    assert build(make_run(), make_limits(), attempt=3).resume_from == (f"{folder}/a2", f"{folder}/a1")
+
+
+def test_of_very_many_attempts_the_newest_are_looked_at(make_run, make_limits):
+    folders = build(make_run(), make_limits(), attempt=900).resume_from
+    assert len(folders) == 50
+    assert folders[0].endswith("/a899")

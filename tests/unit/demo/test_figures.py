@@ -6,6 +6,7 @@ import numpy as np
 
 from fmdj_cloud.contracts import RoiKind
 from fmdj_cloud.demo.figures import RoiOutline, run_figure
+from fmdj_cloud.demo.pose_figure import pose_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -48,5 +49,22 @@ def test_what_is_flat_or_missing_is_drawn_too(tmp_path):
 def test_a_run_without_traces_has_a_figure(tmp_path):
     path = run_figure(
         tmp_path / "run.png", title="t", avgframe=np.ones((20, 60)), rois=[], masks={}, traces={}, truth={}
+    )
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_poses_are_shown_on_a_frame_and_as_traces_against_truth(tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.normal(20, 1, (60, 2))
+    points[7] = np.nan
+    truth = np.full((60, 2), 20.0)
+    path = pose_figure(
+        tmp_path / "pose.png",
+        title="a pose",
+        frame=rng.integers(0, 255, (40, 50)),
+        found={"nose(tip)": points, "eye(front)": points + 5},
+        truth={"nose(tip)": truth, "eye(front)": truth + 5},
+        others={"paw": points - 5},
+        shaded=((10, 15),),
     )
     assert path.read_bytes().startswith(PNG)

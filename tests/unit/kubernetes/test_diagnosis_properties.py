@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fmdj_cloud.contracts import JobPhase
 from fmdj_cloud.control.launchers.kubernetes.cases import SIGNS, Case
 from fmdj_cloud.control.launchers.kubernetes.diagnosis import Finding, diagnose_job
+from fmdj_cloud.control.launchers.kubernetes.indexed import INDEX_LABEL
 from fmdj_cloud.control.launchers.kubernetes.pods import GONE
 from fmdj_cloud.settings import KubernetesSettings
 from tests.support.kube.ended_jobs import ENDINGS
@@ -52,11 +53,20 @@ def paths(value: Any, path: tuple[Any, ...] = ()):
         yield from paths(child, (*path, key))
 
 
+def indexed(job: dict[str, Any], pods: list[dict[str, Any]], shards: list[int]) -> None:
+    """Make it a Job with a pod for every shard."""
+    job["spec"] |= {"completionMode": "Indexed", "completions": 4, "parallelism": 2}
+    for pod, shard in zip(pods, shards, strict=False):
+        pod["metadata"].setdefault("labels", {})[INDEX_LABEL] = str(shard)
+
+
 @st.composite
 def damaged(draw):
     """A known Job with a few places lost, or holding anything at all."""
     seen = draw(st.sampled_from(KNOWN))
     whole: dict[str, Any] = copy.deepcopy({"job": seen.job, "pods": seen.pods, "events": seen.events})
+    if draw(st.booleans()):
+        indexed(whole["job"], whole["pods"], draw(st.lists(st.integers(0, 3), min_size=9, max_size=9)))
     for _ in range(draw(st.integers(0, 3))):
         places = [path for path in paths(whole) if len(path) > 1]
         if not places:

@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fmdj_cloud.contracts import Kind
+from fmdj_cloud.contracts import Kind, Stage
 from tests.support.kube.assertions import assert_valid_job, restricted_problems
 from tests.support.kube.jobs import job, request
 
 GOLDEN = Path(__file__).parent / "golden"
 JOBS = {
     "svd": job(storage={"s3": {"endpoint_url": "https://s3.lab.org"}}, profile={"service_account": "fmdj-worker"}),
+    "svd-project": job(
+        request(name="fmdj-svd-0123456789abcdef-a1-p", stage=Stage.PROJECT, shards=8, pods=3),
+        profile={"service_account": "fmdj-worker", "kueue_queue": "cpus"},
+    ),
     "pose-gpu": job(
         request(Kind.POSE, attempt=4, name="fmdj-pose-0123456789abcdef-a4", disruptions=3),
         profile={

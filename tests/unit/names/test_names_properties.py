@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fmdj_cloud.contracts import Engine, Kind, SvdParams, VideoRef
+from fmdj_cloud.contracts import BBox, Engine, Kind, PoseParams, Precision, SvdParams, VideoRef
 from fmdj_cloud.names import (
     ATTEMPT_MAX,
     attempt_folder,
@@ -80,7 +80,7 @@ def test_a_canonical_key_is_plain_json_without_spaces_between(key: dict) -> None
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9), st.integers(0, 5))
 def test_equal_decimals_have_one_form(value: decimal.Decimal, zeros: int) -> None:
-    with decimal.localcontext(decimal.Context(prec=60)):
+    with decimal.localcontext(decimal.Context(prec=200)):
         longer = value * decimal.Decimal(10) ** zeros / decimal.Decimal(10) ** zeros
     assert canonical_key({"depth": value}) == canonical_key({"depth": longer})
 
@@ -264,6 +264,28 @@ def test_records_with_objects_count_by_value_not_by_address() -> None:
 
 def video(**changes: object) -> VideoRef:
     return VideoRef(**{"uri": "s3://b/v.avi", "name": "v.avi", "size": 10, "etag": "e", **changes})
+
+
+boxes = st.builds(
+    lambda y, x, height, width: BBox(y0=y, y1=y + height, x0=x, x1=x + width),
+    *(st.integers(0, 9), st.integers(0, 9), st.integers(1, 9), st.integers(1, 9)),
+)
+poses = st.builds(
+    PoseParams,
+    model_uri=st.sampled_from(["", "s3://b/net.pt", "file:///models/net.pt"]),
+    model_sha256=st.sampled_from(["", "a" * 64, "b" * 64]),
+    body_parts=st.sampled_from([("mouth",), ("mouth", "paw")]),
+    bbox=st.lists(boxes, max_size=2).map(tuple),
+    pose_view=st.integers(0, 2),
+    precision=st.sampled_from(Precision),
+)
+
+
+@given(one=poses, other=poses)
+def test_pose_inferences_are_the_same_content_wherever_the_same_model_lies(one: PoseParams, other: PoseParams) -> None:
+    digests = [content_digest(Kind.POSE, Engine.FACEMAP, ((video(),),), params) for params in (one, other)]
+    moved = one.model_copy(update={"model_uri": other.model_uri})
+    assert (digests[0] == digests[1]) == (moved == other)
 
 
 def test_content_counts_what_changes_the_numbers_and_nothing_else() -> None:

@@ -8,11 +8,12 @@ import torch
 
 from fmdj_cloud.contracts import Precision
 from fmdj_cloud.errors import ConfigError, InputError, MemoryExhaustedError
+from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.pose.ahead import Ahead
 from fmdj_cloud.worker.pose.batches import batches
 from fmdj_cloud.worker.pose.device import choose, fit_batch
 from fmdj_cloud.worker.pose.levels import levels
-from fmdj_cloud.worker.pose.stream import Frames, read_index
+from fmdj_cloud.worker.pose.stream import Frames
 from tests.support.pose import videos
 from tests.support.pose.inference import source
 

@@ -36,6 +36,7 @@ def test_the_issues_metrics_are_there() -> None:
         "fmdj_loader_bytes_total",
         "fmdj_transaction_seconds",
         "fmdj_gpu_seconds_total",
+        "fmdj_stages_total",
         "fmdj_leader",
         "fmdj_build_info",
     }

@@ -23,7 +23,7 @@ from fmdj_cloud.errors import (
 )
 from fmdj_cloud.worker.compute import Child, ChildCrashError, child_environment
 from fmdj_cloud.worker.handover import ChildJob, Desk
-from fmdj_cloud.worker.main import _last_word, _say
+from fmdj_cloud.worker.last_word import last_word, say
 from fmdj_cloud.worker.mishaps import as_ours
 from fmdj_cloud.worker.progress import Rate, Teller, Where, read_told
 from fmdj_cloud.worker.scratch import scratch_folder
@@ -191,7 +191,7 @@ def test_a_full_disk_is_recognised_as_it_really_occurs():
 
 def test_a_last_word_names_code_sentence_and_check(tmp_path):
     path = tmp_path / "word"
-    _say(_last_word(InputError("Short.", check="few_frames")), path)
+    say(last_word(InputError("Short.", check="few_frames")), path)
     assert TerminationMessage.model_validate_json(path.read_bytes()) == TerminationMessage(
         code="input", exit_code=10, sentence="Short.", check="few_frames"
     )
@@ -200,7 +200,7 @@ def test_a_last_word_names_code_sentence_and_check(tmp_path):
 @pytest.mark.parametrize("letter", ["x", "ü", "\n", "𝄞"])
 def test_a_last_word_is_cut_to_4_kib(tmp_path, letter):
     path = tmp_path / "word"
-    _say(_last_word(ValueError(letter * 9000)), path)
+    say(last_word(ValueError(letter * 9000)), path)
     assert path.stat().st_size <= 4096
     word = json.loads(path.read_bytes())
     assert (word["code"], word["exit_code"]) == ("crash", 1)
@@ -208,5 +208,5 @@ def test_a_last_word_is_cut_to_4_kib(tmp_path, letter):
 
 
 def test_the_environment_of_tests_has_no_termination_log(tmp_path):
-    _say(_last_word(ValueError("x")), None)
+    say(last_word(ValueError("x")), None)
     assert os.listdir(tmp_path) == []

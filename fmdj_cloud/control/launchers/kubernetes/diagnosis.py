@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from fmdj_cloud.contracts import FailureClass, JobPhase, Outcome
 from fmdj_cloud.contracts.base import Frozen
-from fmdj_cloud.control.diagnose import ProcessEnd, diagnose
+from fmdj_cloud.control.diagnose import ProcessEnd, diagnose, worst_of
 from fmdj_cloud.control.launchers.kubernetes.cases import Case
 from fmdj_cloud.control.launchers.kubernetes.containers import WORKER
 from fmdj_cloud.control.launchers.kubernetes.endings import ending, outcome_of
@@ -28,6 +28,7 @@ from fmdj_cloud.control.launchers.kubernetes.fields import evidence, shorten
 from fmdj_cloud.control.launchers.kubernetes.jobs import Job, read_job
 from fmdj_cloud.control.launchers.kubernetes.pods import Pod, read_pods
 from fmdj_cloud.control.launchers.kubernetes.refusal import pod_refusal
+from fmdj_cloud.control.launchers.kubernetes.shards import shards_standing, worst_ending
 from fmdj_cloud.control.launchers.kubernetes.starting import Standing, standing
 from fmdj_cloud.names import check_nonce
 from fmdj_cloud.settings import KubernetesSettings
@@ -63,6 +64,12 @@ class Finding(Frozen):
     started: dt.datetime | None = None
     """When the newest worker started."""
     leaked: bool = False
+    shards: int = 1
+    """Pods that it takes in all."""
+    pods: int = 1
+    """Pods that it may still have at a time."""
+    spoke: str = ""
+    """UID of the Pod whose end `outcome` tells, of several."""
     case: Case
     """How it was recognised."""
 
@@ -93,16 +100,22 @@ def diagnose_job(
     silent = [pod for pod in found if pod.silent(now, settings.lost_grace_s)]
     alive = [pod for pod in found if not pod.over and pod not in silent]
     newest = (alive or found or (None,))[-1]
+    size = {"shards": view.shards, "pods": view.pods}
     if not alive and (silent or _is_over(view, found)):
-        outcome = _ended(view, found, silent, told)
+        outcome, spoke = _ended_shards(view, found, silent, told) if view.indexed else (None, "")
+        # a shard that succeeded doesn't tell why others didn't
+        told_by = [pod for pod in found if pod.phase != "Succeeded"] if view.indexed else found
+        outcome = outcome or _ended(view, told_by, silent, told)
         if view.suspended and _case_of(outcome) is Case.POD_DELETED:
             outcome = outcome.model_copy(update={"sentence": _SUSPENDED})
         if view.given_up is not None and not outcome.ok:
             outcome = view.given_up
-        return _finding(JobPhase.ENDED, newest, found, _case_of(outcome), outcome=outcome, leaked=bool(silent))
-    stand = _standing(view, newest if alive else None, told, now, settings)
+        ended = {"outcome": outcome, "leaked": bool(silent), "spoke": spoke, **size}
+        return _finding(JobPhase.ENDED, newest, found, _case_of(outcome), **ended)
+    stand = _shards_standing(view, alive, found, told, now, settings) if view.indexed else None
+    stand = stand or _standing(view, newest if alive else None, told, now, settings)
     give_up = view.given_up or stand.give_up
-    return _finding(JobPhase.RUNNING, newest, found, stand.case, waiting=stand.waiting, give_up=give_up)
+    return _finding(JobPhase.RUNNING, newest, found, stand.case, waiting=stand.waiting, give_up=give_up, **size)
 
 
 def _finding(phase: JobPhase, newest: Pod | None, found: Sequence[Pod], case: Case, **what: object) -> Finding:
@@ -150,6 +163,27 @@ def _ended(job: Job, found: Sequence[Pod], silent: Sequence[Pod], told: Events) 
     if job.complete is not None:
         return outcome_of(Case.DONE, "It is complete.", reason=job.complete.reason, message=job.complete.message)
     return _policy(job, newest, told) or _told(job, newest, told) or _untold(job, newest)
+
+
+def _ended_shards(job: Job, found: Sequence[Pod], silent: Sequence[Pod], told: Events) -> tuple[Outcome | None, str]:
+    """Return how a Job with a Pod for every shard ended, and the UID of the Pod that tells; None if none does."""
+    if job.complete is not None:
+        return outcome_of(Case.DONE, "It is complete.", reason=job.complete.reason), ""
+    worst = worst_ending(job, found, silent)
+    by_policy = _policy(job, None, told)
+    if worst is None:
+        return by_policy, ""
+    failures = [outcome.failure_class or FailureClass.CRASH for outcome in (worst[0], by_policy) if outcome is not None]
+    # the Job remembers what the Pod that ended it said, also when that Pod is gone
+    return (worst[0], worst[1].uid) if worst_of(failures) == 0 else (by_policy, "")
+
+
+def _shards_standing(
+    job: Job, alive: Sequence[Pod], found: Sequence[Pod], told: Events, now: dt.datetime, settings: KubernetesSettings
+) -> Standing | None:
+    if job.deleting or job.given_up is not None or job.suspended or job.ending:
+        return None
+    return shards_standing(job, alive, bool(found), told, now, settings)
 
 
 def _policy(job: Job, pod: Pod | None, told: Events) -> Outcome | None:

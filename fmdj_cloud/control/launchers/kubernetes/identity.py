@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from fmdj_cloud.contracts import JobRequest
+from fmdj_cloud.contracts import JobRequest, Stage
 from fmdj_cloud.control.kube import labels as names
 from fmdj_cloud.names import sha256_text
 
@@ -43,6 +43,7 @@ def job_labels(request: JobRequest, *, instance: str, profile: str) -> dict[str,
     profile : str
         Name of the profile that the request takes.
     """
+    stage = {} if request.stage is Stage.ALL else {names.STAGE: request.stage.value}
     return {
         "app.kubernetes.io/name": "fmdj-cloud",
         "app.kubernetes.io/component": "worker",
@@ -53,6 +54,7 @@ def job_labels(request: JobRequest, *, instance: str, profile: str) -> dict[str,
         names.KIND: request.kind.value,
         names.PIPELINE: label_value(request.pipeline),
         names.PROFILE: label_value(profile),
+        **stage,
     }
 
 

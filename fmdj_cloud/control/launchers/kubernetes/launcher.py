@@ -187,11 +187,12 @@ class KubernetesLauncher:
             return
         self._recorder.record(reference("Job", name, uid_of(job)), "Warning", what, sentence)
 
-    def read_log(self, name: str) -> str:
+    def read_log(self, name: str, nonce: str = "") -> str:
         """See :meth:`Launcher.read_log`."""
         job = self._cache.job(name)
         pods = self._cache.pods_of(name)
-        newest = (pods if job is None else owned(job, pods))[-1:]
+        named = [pod for pod in pods if uid_of(pod) == nonce]
+        newest = named or (pods if job is None else owned(job, pods))[-1:]
         if not newest:
             return ""
         pod = str(newest[0]["metadata"]["name"])

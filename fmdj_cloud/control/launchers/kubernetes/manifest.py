@@ -1,7 +1,8 @@
-"""The Job of an attempt, as plain data: nothing is asked, nothing is sent.
+"""The Job of an attempt, or of one of its stages, as plain data: nothing is asked, nothing is sent.
 
 One Job, one pod, one try: Kubernetes never starts a second pod for a failed one, since every retry is an attempt of
-its own that the ledger knows. A manifest never holds a secret.
+its own that the ledger knows. Only a Job with a pod for every shard tries again by itself (:mod:`.indexed`). A
+manifest never holds a secret.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fmdj_cloud.contracts import JobRequest
 from fmdj_cloud.control.launchers.kubernetes.checks import check_storage, profile_of
 from fmdj_cloud.control.launchers.kubernetes.containers import WORKER
 from fmdj_cloud.control.launchers.kubernetes.identity import QUEUE, job_annotations, job_labels
+from fmdj_cloud.control.launchers.kubernetes.indexed import indexed_spec, is_indexed
 from fmdj_cloud.control.launchers.kubernetes.pod import build_pod
 from fmdj_cloud.settings import Settings
 
@@ -23,6 +25,14 @@ _EVIDENCE = {
 }
 """No pod is ever replaced, with or without it: these rules make the Job itself keep how its pod ended, which is gone a
 second later when somebody deleted it."""
+_ONE_POD = {
+    "backoffLimit": 0,
+    "completions": 1,
+    "parallelism": 1,
+    # a pod that is still ending isn't replaced: two of an attempt would compute the same
+    "podReplacementPolicy": "Failed",
+    "podFailurePolicy": _EVIDENCE,
+}
 
 
 def build_job(request: JobRequest, settings: Settings, *, instance: str) -> dict[str, Any]:
@@ -51,13 +61,9 @@ def build_job(request: JobRequest, settings: Settings, *, instance: str) -> dict
         "metadata": {"labels": ours, "annotations": {**profile.annotations, **annotations}},
         "spec": build_pod(request, profile, settings, instance=instance, labels=labels),
     }
+    tries = indexed_spec(request, settings.controller.shard_retries, WORKER) if is_indexed(request) else _ONE_POD
     spec: dict[str, Any] = {
-        "backoffLimit": 0,
-        "completions": 1,
-        "parallelism": 1,
-        # a pod that is still ending isn't replaced: two of an attempt would compute the same
-        "podReplacementPolicy": "Failed",
-        "podFailurePolicy": _EVIDENCE,
+        **tries,
         "ttlSecondsAfterFinished": settings.kubernetes.job_ttl_s,
         "template": template,
     }

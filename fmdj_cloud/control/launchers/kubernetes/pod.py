@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fmdj_cloud.contracts import JobRequest
+from fmdj_cloud.contracts import JobRequest, Stage
 from fmdj_cloud.control.launchers.kubernetes.env import POD_UID, build_environment, literal
+from fmdj_cloud.control.launchers.kubernetes.indexed import INDEX, is_indexed
 from fmdj_cloud.control.launchers.kubernetes.volumes import TMP_MIB, build_volumes
 from fmdj_cloud.settings import ProfileSettings, Settings
 from fmdj_cloud.settings.kubernetes import Toleration
@@ -43,6 +44,7 @@ def build_pod(
             *("--sha256", literal(request.spec_sha256)),
             *("--nonce", f"$({POD_UID})"),
             *("--termination-log", TERMINATION_LOG),
+            *_stage_arguments(request),
         ],
         "env": build_environment(settings, profile, instance=instance, threads=request.limits.threads),
         "resources": _resources(request, profile, scratch),
@@ -75,6 +77,13 @@ def build_pod(
         "runtimeClassName": profile.runtime_class,
     }
     return {**pod, **{field: name for field, name in named.items() if name}, **_place(profile, request.disruptions)}
+
+
+def _stage_arguments(request: JobRequest) -> tuple[str, ...]:
+    if request.stage is Stage.ALL:
+        return ()
+    shard = ("--index", f"$({INDEX})") if is_indexed(request) else ()
+    return ("--stage", request.stage.value, *shard)
 
 
 def _resources(request: JobRequest, profile: ProfileSettings, scratch_mib: int) -> dict[str, Any]:

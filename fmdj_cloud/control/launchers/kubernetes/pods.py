@@ -9,6 +9,7 @@ from typing import Any
 
 from fmdj_cloud.control.launchers.kubernetes.containers import Container, read_containers
 from fmdj_cloud.control.launchers.kubernetes.fields import flag, mapping, moment, objects, text
+from fmdj_cloud.control.launchers.kubernetes.indexed import INDEX_LABEL
 
 GONE = "fmdj.dev/gone"
 """Top-level key that marks the last state of a Pod that doesn't exist any more: ``pod | {GONE: True}``."""
@@ -48,6 +49,8 @@ class Pod:
         What the worker asks for.
     memory_volumes : tuple of str
         Names of its emptyDirs that are memory.
+    index : int or None
+        The shard that it computes.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Pod:
     containers: tuple[Container, ...]
     requests: Mapping[str, str]
     memory_volumes: tuple[str, ...]
+    index: int | None = None
 
     @property
     def worker(self) -> Container | None:
@@ -136,7 +140,12 @@ def _read(pod: Mapping[str, Any]) -> Pod:
             for volume in objects(spec.get("volumes"))
             if mapping(volume.get("emptyDir")).get("medium") == "Memory"
         ),
+        index=_index(mapping(metadata.get("labels")).get(INDEX_LABEL)),
     )
+
+
+def _index(label: object) -> int | None:
+    return int(label) if isinstance(label, str) and label.isascii() and label.isdecimal() and len(label) < 10 else None
 
 
 def _requests(spec: Mapping[str, Any], containers: tuple[Container, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fmdj_cloud import names
-from fmdj_cloud.contracts import JobObservation, JobPhase
+from fmdj_cloud.contracts import JobObservation, JobPhase, Stage
 from fmdj_cloud.control.kube import labels
 from fmdj_cloud.control.launchers.kubernetes.diagnosis import Finding
 from fmdj_cloud.control.launchers.kubernetes.pods import Pod, read_pods
@@ -89,7 +89,7 @@ def observation(
     namespace : str
     """
     name = str(_metadata(job).get("name") or "")
-    run_id, attempt = _run(name, _labels(job), instance)
+    run_id, attempt, stage = _run(name, _labels(job), instance)
     return JobObservation(
         name=name,
         run_id=run_id,
@@ -105,6 +105,10 @@ def observation(
         on_node_s=on_node_s(pods, now) if finding.phase is JobPhase.ENDED else None,
         give_up=finding.give_up,
         leaked=finding.leaked,
+        stage=stage,
+        shards=finding.shards,
+        pods=finding.pods,
+        spoke=finding.spoke,
     )
 
 
@@ -122,11 +126,14 @@ def _held_s(pod: Pod, now: dt.datetime) -> float:
     return 0.0 if start is None or until is None else max(0.0, (until - start).total_seconds())
 
 
-def _run(name: str, found: Mapping[str, Any], instance: str) -> tuple[str, int]:
+def _run(name: str, found: Mapping[str, Any], instance: str) -> tuple[str, int, Stage]:
     run_id, attempt = str(found.get(labels.RUN) or ""), str(found.get(labels.ATTEMPT) or "")
-    if not (attempt.isascii() and attempt.isdecimal() and len(attempt) < 10):
-        return "", 0
-    return (run_id, int(attempt)) if names.job_name(run_id, int(attempt), instance) == name else ("", 0)
+    stage = str(found.get(labels.STAGE) or Stage.ALL.value)
+    if not (attempt.isascii() and attempt.isdecimal() and len(attempt) < 10) or stage not in frozenset(Stage):
+        return "", 0, Stage.ALL
+    if names.job_name(run_id, int(attempt), instance, Stage(stage)) != name:
+        return "", 0, Stage.ALL
+    return run_id, int(attempt), Stage(stage)
 
 
 def _as_job(name: str, uid: str, pod: Mapping[str, Any]) -> dict[str, Any]:

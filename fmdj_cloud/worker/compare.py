@@ -1,0 +1,144 @@
+"""How two signals.h5 of one task differ: engines side by side, signal by signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fmdj_cloud.contracts import Frozen
+from fmdj_cloud.signals_h5 import Basis, RegionInfo, SignalsReader
+
+Array = npt.NDArray[Any]
+
+SUBSPACES = (10, 50, 100, 200)
+"""Sizes of leading subspaces that are compared."""
+_LEADING = 10
+_BASES: tuple[Basis, ...] = ("mot", "mov")
+_AT_ONCE = 64
+
+
+class Difference(Frozen):
+    """One measure of one signal."""
+
+    roi_no: int | None
+    """None for what belongs to the whole recording."""
+    region: str
+    signal: str
+    measure: str
+    value: float | None
+    """None where it can't be told, such as for a signal that one of both doesn't have."""
+
+
+def compare(theirs: SignalsReader, ours: SignalsReader) -> tuple[Difference, ...]:
+    """Compare what two engines made of one task.
+
+    Parameters
+    ----------
+    theirs, ours : SignalsReader
+        Of the same regions.
+
+    Returns
+    -------
+    tuple of Difference
+        ``avgframe``, ``avgmotion``: `max difference`, gray levels. ``motion``: `max difference`, part of the largest
+        value. ``motSVD``, ``movSVD``: `components` (ours less theirs), `least |r| of 10` (correlation of each of the
+        first masks with its counterpart), `overlap of <k>` (of the subspaces of the first k masks, 0 to 1),
+        `energy` (of our projections, in parts of theirs). ``pupil``: `area` and `centre`, largest relative difference
+        (centre: pixels). ``blink``: `max difference`, part of the largest value. ``running``: `equal`, part of the
+        frames.
+    """
+    return tuple(_all(theirs, ours))
+
+
+def _all(theirs: SignalsReader, ours: SignalsReader) -> Iterator[Difference]:
+    for name, pair in zip(("avgframe", "avgmotion"), _pairs(theirs.summary(), ours.summary()), strict=True):
+        value = None if pair is None else float(np.max(np.abs(pair[0] - pair[1])))
+        yield Difference(roi_no=None, region="", signal=name, measure="max difference", value=value)
+    for region in ours.regions():
+        for signal, measure, value in _region(theirs, ours, region):
+            yield Difference(roi_no=region.roi_no, region=region.name, signal=signal, measure=measure, value=value)
+
+
+def _pairs(
+    theirs: tuple[Array, Array] | None, ours: tuple[Array, Array] | None
+) -> tuple[tuple[Array, Array] | None, ...]:
+    if theirs is None or ours is None:
+        return None, None
+    return tuple(zip(theirs, ours, strict=True))
+
+
+def _region(theirs: SignalsReader, ours: SignalsReader, region: RegionInfo) -> Iterator[tuple[str, str, float | None]]:
+    number = region.roi_no
+    traces = theirs.motion(number), ours.motion(number)
+    if _any(*traces):
+        yield "motion", "max difference", _relative(*traces)
+    for basis in _BASES:
+        yield from _basis(theirs, ours, number, basis)
+    pupils = theirs.pupil(number), ours.pupil(number)
+    if pupils[0] is not None and pupils[1] is not None:
+        area, mine = pupils[0]["area"], pupils[1]["area"]
+        yield "pupil", "area", _largest(np.abs(area - mine) / np.maximum(np.abs(area), 1.0))
+        yield "pupil", "centre", _largest(np.abs(pupils[0]["com"] - pupils[1]["com"]))
+    traces = theirs.blink(number), ours.blink(number)
+    if _any(*traces):
+        yield "blink", "max difference", _relative(*traces)
+    traces = theirs.running(number), ours.running(number)
+    if _any(*traces):
+        equal = None if traces[0] is None or traces[1] is None else float(np.mean(np.all(traces[0] == traces[1], 1)))
+        yield "running", "equal", equal
+
+
+def _basis(
+    theirs: SignalsReader, ours: SignalsReader, number: int, basis: Basis
+) -> Iterator[tuple[str, str, float | None]]:
+    counts = theirs.n_components(number, basis), ours.n_components(number, basis)
+    if not any(counts):
+        return
+    signal = f"{basis}SVD"
+    yield signal, "components", float(counts[1] - counts[0])
+    common = min(counts)
+    if not common:
+        return
+    a, b = (
+        _masks(reader, number, basis, min(count, max(SUBSPACES)))
+        for reader, count in zip((theirs, ours), counts, strict=True)
+    )
+    likeness = np.abs(np.einsum("ij,ij->i", a[: min(common, _LEADING)], b[: min(common, _LEADING)]))
+    yield signal, f"least |r| of {_LEADING}", float(likeness.min())
+    for size in SUBSPACES:
+        if size <= common:
+            yield signal, f"overlap of {size}", float(np.sum((a[:size] @ b[:size].T) ** 2) / size)
+    energies = [_energy(reader, number, basis) for reader in (theirs, ours)]
+    yield signal, "energy", energies[1] / energies[0] if energies[0] else None
+
+
+def _masks(reader: SignalsReader, number: int, basis: Basis, count: int) -> Array:
+    """Return the first masks, (c, pixels) float64, of unit norm."""
+    masks = reader.components(number, basis, 0, count)[0].reshape(count, -1).astype(np.float64)
+    return np.asarray(masks / np.maximum(np.linalg.norm(masks, axis=1, keepdims=True), np.finfo(float).tiny))
+
+
+def _energy(reader: SignalsReader, number: int, basis: Basis) -> float:
+    total, count = 0.0, reader.n_components(number, basis)
+    for start in range(0, count, _AT_ONCE):
+        projections = reader.components(number, basis, start, min(start + _AT_ONCE, count))[1]
+        total += float(np.sum(projections.astype(np.float64) ** 2))
+    return total
+
+
+def _any(theirs: Array | None, ours: Array | None) -> bool:
+    return theirs is not None or ours is not None
+
+
+def _relative(theirs: Array | None, ours: Array | None) -> float | None:
+    if theirs is None or ours is None:
+        return None
+    return _largest(np.abs(theirs - ours)) / max(_largest(np.abs(theirs)), float(np.finfo(float).tiny))
+
+
+def _largest(values: Array) -> float:
+    """Return the largest value; what is no number in both doesn't count, and is infinitely far in one."""
+    return float(np.nanmax(values, initial=0.0)) if not np.all(np.isnan(values)) else 0.0

@@ -1,0 +1,1 @@
+"""The turbo engine: the signals of Facemap's SVD, arranged for speed."""

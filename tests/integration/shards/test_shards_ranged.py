@@ -1,0 +1,105 @@
+"""Pods read what they need of a video, where its container lets them, and never a wrong frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmdj_cloud.contracts import Stage
+from fmdj_cloud.worker.reach import read_reach
+from tests.support.shards.same import assert_same_svd
+from tests.support.turbo import coded
+
+pytestmark = pytest.mark.integration
+FRAMES, SIZE = 1230, (48, 64)
+CHUNK = 1 << 16
+H264 = {"codec": "libx264", "pixel_format": "yuv420p"}
+
+
+@pytest.fixture(scope="module")
+def luma():
+    return coded.moving(FRAMES, *SIZE)
+
+
+def uneven(frames):
+    return np.cumsum(np.random.default_rng(0).integers(20, 60, frames))
+
+
+def made(lab, svd, path, shards=3):
+    """Compute a video whole, and in shards as it is remote to its pods."""
+    whole = lab.spec([[path]], svd=svd)
+    lab.do_all(whole)
+    spec = lab.spec([[path]], svd=svd, shards=shards)
+    return whole, spec, lab.do_all(spec)
+
+
+def reach(lab, spec):
+    (path,) = [file.path for file in lab.basis(spec).files if file.path.endswith("reach.json")]
+    return read_reach(lab.folder / spec.attempt_uri.removeprefix(f"file://{lab.folder}/") / path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("r.avi", {}),
+        ("r.mov", {}),
+        ("r.mp4", {**H264, "options": {"g": "32", "bf": "2"}}),
+        ("vfr.mp4", {**H264, "options": {"g": "25", "bf": "0"}, "stamps": uneven(FRAMES)}),
+    ],
+)
+def test_ranges_of_a_remote_file_give_what_the_file_gives(lab, premises, luma, plain, name, options):
+    path = coded.write(premises / name, luma, **options)
+    whole, spec, manifest = made(lab, plain, path)
+    assert reach(lab, spec).ranged
+    assert_same_svd(lab, whole, spec)
+    assert manifest.warnings == ()
+
+
+def test_a_pod_reads_little_more_than_its_share(lab, face, plain):
+    spec = lab.spec(face.videos, svd=plain, shards=5)
+    lab.do_all(spec)
+    size = face.videos[0][0].stat().st_size
+    for index, extents in enumerate(reach(lab, spec).shards):
+        share = sum(extent.stop - extent.start for extent in extents)
+        assert share < 0.25 * size
+        assert share < lab.part(spec, index).bytes_read <= share + 10 * CHUNK
+    assert lab.basis(spec).bytes_read <= size
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("w.mkv", {}), ("w.avi", H264), ("colour.avi", {"chroma": 100, "pixel_format": "yuvj444p"})]
+)
+def test_what_ranges_wont_do_for_is_fetched_whole(lab, premises, luma, plain, name, options):
+    path = coded.write(premises / name, luma, **options)
+    whole, spec, manifest = made(lab, plain, path, shards=2)
+    assert not reach(lab, spec).ranged
+    assert lab.part(spec, 0).bytes_read == path.stat().st_size
+    assert_same_svd(lab, whole, spec)
+    assert manifest.warnings == ()
+
+
+def test_of_several_files_a_pod_fetches_those_that_it_needs(lab, premises, luma, plain):
+    paths = [coded.write(premises / f"s{number}.mkv", luma[:520]) for number in range(3)]
+    spec = lab.spec([[path] for path in paths], svd=plain, shards=3)
+    lab.do(spec, Stage.BASIS)
+    assert [shard.stop for shard in lab.basis(spec).shards] == [1000, 1500, 1560]
+    fetched = [lab.do(spec, Stage.PROJECT, index).desk.videos.iterdir() for index in range(3)]
+    names = [sorted(path.name for path in paths) for paths in fetched]
+    assert names == [["s0.mkv", "s1.mkv"], ["s1.mkv", "s2.mkv"], ["s2.mkv"]]
+
+
+def test_a_file_with_one_key_frame_is_one_shard(lab, premises, luma, plain):
+    path = coded.write(premises / "single.mp4", luma, **H264, options={"g": "9999", "sc_threshold": "0", "bf": "0"})
+    whole, spec, manifest = made(lab, plain, path)
+    assert manifest.warnings == (
+        "1 shard(s) instead of the 3 asked for: single.mp4 has up to 1230 frames from one at which decoding can begin "
+        "to the next.",
+    )
+    assert_same_svd(lab, whole, spec)
+
+
+def test_a_file_without_times_is_one_shard(lab, premises, luma, plain):
+    path = coded.write(premises / "bare.h264", luma, **H264, options={"g": "30", "bf": "0"})
+    whole, spec, manifest = made(lab, plain, path)
+    assert "the packets of bare.h264 don't say when frames are shown" in manifest.warnings[0]
+    assert_same_svd(lab, whole, spec)
