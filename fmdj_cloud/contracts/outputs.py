@@ -66,6 +66,8 @@ class Manifest(Frozen):
     device: str
     threads: int
     timings_s: dict[str, float]
+    """Seconds of every stage. ``pose`` and ``network`` also hold what earlier attempts took for parts that were taken
+    over; of a sharded run all are sums over its pods."""
     signals: tuple[SignalOrigin, ...]
     warnings: tuple[str, ...] = ()
     reused_from: str = ""

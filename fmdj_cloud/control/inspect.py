@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fmdj_cloud.contracts import Estimate, FailureClass, Frozen, Kind, PipelineRecord
+from fmdj_cloud.contracts import REUSE, Estimate, FailureClass, Frozen, Kind, PipelineRecord
 from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import Observation
 from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.control.progress import read_progress
 from fmdj_cloud.control.sharding import sharded
-from fmdj_cloud.errors import ConfigError, InputError, InputMissingError, StorageError, UsageError
+from fmdj_cloud.errors import ConfigError, InputError, InputMissingError, LostRaceError, StorageError, UsageError
 from fmdj_cloud.names import canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -134,7 +134,7 @@ def _preview_lines(
         try:
             models = models_of(lab, store, export=False)
             planned = plan_task(task, lab.settings, store, settings, engine=engine, basis=basis, models=models)
-        except (InputMissingError, StorageError) as error:
+        except (InputMissingError, LostRaceError, StorageError) as error:
             yield PlanLine(pipeline=lab.name, task=key, run_id=None, estimate=None, sentence=error.sentence)
         except (InputError, ConfigError) as error:
             failure = FailureClass.INPUT if isinstance(error, InputError) else FailureClass.CONFIG

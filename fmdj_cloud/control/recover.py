@@ -9,6 +9,7 @@ from typing import Any
 
 from fmdj_cloud import names
 from fmdj_cloud.contracts import (
+    REUSE,
     AttemptRecord,
     Engine,
     FailureClass,
@@ -140,7 +141,7 @@ def _recovered(
         try:
             models = models_of(lab, store, export=False)
             planned = plan_task(task, lab.settings, store, settings, engine=engine, basis=basis, models=models)
-        except InputError as error:
+        except (InputError, LostRaceError) as error:
             _log.info("%s can't be planned on paper: %s", display_key(task.key), error.sentence)
             break
         if any(trace.run_id == planned.run_id for trace in traces):

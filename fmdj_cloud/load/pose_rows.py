@@ -23,7 +23,8 @@ def inference_row(key: Mapping[str, Any], manifest: Manifest, *, whole_seconds: 
     key : Mapping
         Primary key of the task.
     manifest : Manifest
-        The duration is what passed in the attempt that published; 0 where imported files don't say it.
+        The duration is what passed in the attempt that published, and in earlier ones for the parts that it went on
+        from (of a sharded run, in all pods); 0 where imported files don't say it.
     whole_seconds : bool
         Whether the table's duration is an integer.
     """

@@ -149,10 +149,7 @@ class _Look:
             contents.parts[number] = tuple(sorted(_names(group)))
             for part in contents.parts[number]:
                 where = f"pose/{number}/{part}"
-                found = self._group(group, part)
-                if found is None:
-                    raise MalformedError(f"its {where} is neither there nor not")
-                self._datasets(found, where, _POINTS)
+                self._datasets(self._present(group, part, where), where, _POINTS)
         return contents
 
     def _numbered(self, name: str) -> Iterator[tuple[int, h5py.Group]]:
@@ -165,7 +162,14 @@ class _Look:
         for number in sorted(map(int, names)):
             if number > _MAX_NUMBER:
                 raise MalformedError(f"its {name} have the number {number}")
-            yield number, self._group(parent, str(number))
+            yield number, self._present(parent, str(number), f"{name}/{number}")
+
+    def _present(self, parent: h5py.Group, name: str, where: str) -> h5py.Group:
+        """Return a group that its parent lists."""
+        found = self._group(parent, name)
+        if found is None:
+            raise MalformedError(f"its {shown(where)} is listed and isn't there")
+        return found
 
     def _group(self, parent: h5py.Group, name: str) -> h5py.Group | None:
         found = _member(parent, name)

@@ -97,7 +97,7 @@ def _check_sizes(grid: Grid) -> None:
                 raise InputError(
                     f"{facts.name} is {facts.width}x{facts.height} and {first.name} before it {first.width}x"
                     f"{first.height}: files of one view must have one size; record them as separate recordings, or "
-                    "say with facemap_params['views'] which files belong to which view.",
+                    "say with views, in facemap_params or in a pose task's bbox, which files belong to which view.",
                     check="frame_size",
                 )
 

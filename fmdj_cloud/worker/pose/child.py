@@ -103,12 +103,16 @@ class _Computation:
             else:
                 self._write_part(sources, ranges, inference, model, batch)
                 result = _result(sum(frames), grid, shard)
-        network = {"network": round(sum(trace.seconds for trace in inference.traces), 3)}
+        seconds = self._timings.seconds
+        whole = {  # of all frames, whichever attempt computed them
+            "pose": round(seconds["pose"] + inference.earlier_s, 3),
+            "network": round(sum(trace.seconds for trace in inference.traces), 3),
+        }
         return result.model_copy(
             update={
                 "versions": {**versions, **device.versions},
                 "device": device.name,
-                "timings_s": self._timings.seconds | network,
+                "timings_s": seconds | whole,
                 "warnings": (*self._warnings, *result.warnings),
             }
         )

@@ -51,8 +51,8 @@ class Keeper:
         self._held: list[Points] = []
         self._info: PartInfo | None = None
 
-    def keep(self, batch: Batch, points: Points) -> None:
-        """Keep a batch."""
+    def keep(self, batch: Batch, points: Points, network_s: float = 0.0) -> None:
+        """Keep a batch; `network_s` is what the network took."""
         place = batch.source.view, batch.source.file, batch.start
         if self._info is not None and (self._info.view, self._info.file, self._info.stop) != place:
             self.close()
@@ -66,7 +66,9 @@ class Keeper:
             sha256="",
             device=self._device,
         )
-        self._info = info.model_copy(update={"stop": batch.stop, "ends": batch.ends})
+        self._info = info.model_copy(
+            update={"stop": batch.stop, "ends": batch.ends, "network_s": info.network_s + network_s}
+        )
         self._held.append(points)
         if batch.ends or self._clock() - self._since >= self._every_s:
             self.close()
@@ -74,7 +76,8 @@ class Keeper:
     def close(self) -> None:
         """Write what is held."""
         if self._info is not None:
-            write_part(self._folder, self._written, self._info, np.concatenate(self._held))
+            info = self._info.model_copy(update={"seconds": self._clock() - self._since})
+            write_part(self._folder, self._written, info, np.concatenate(self._held))
             self._written += 1
         self._held, self._info, self._since = [], None, self._clock()
 
@@ -108,6 +111,8 @@ class Inference:
         self._body_parts = body_parts
         self._bound = bound
         self._bad: dict[int, int] = {}
+        self.earlier_s = 0.0
+        """What passed in earlier attempts for the parts that were taken over."""
         self._parts: list[PartInfo] = []
         self._sources = tuple(sources)
         self.traces = [Trace(source.index.facts.frames, body_parts) for source in sources]
@@ -126,11 +131,15 @@ class Inference:
                 continue
             self._by_place[info.view, info.file].put(info.start, points, ends=info.ends)
             self._parts.append(info)
-            self._count_bad(info.view, bad_frames(points[max(0, start - info.start) : stop - info.start]))
-        wanted = sum(
+            wanted = points[max(0, start - info.start) : stop - info.start]
+            self._count_bad(info.view, bad_frames(wanted))
+            share = len(wanted) / max(1, len(points))
+            self.earlier_s += share * info.seconds
+            self._by_place[info.view, info.file].seconds += share * info.network_s
+        promised = sum(
             max(0, min(stop, self._by_place[place].frames) - start) for place, (start, stop) in self._ranges.items()
         )
-        return wanted - sum(stop - start for source in self._sources for start, stop in self._missing(source))
+        return promised - sum(stop - start for source in self._sources for start, stop in self._missing(source))
 
     def run(self, keeper: Keeper, on_frames: Callable[[int], None]) -> None:
         """Compute what is missing.
@@ -148,10 +157,12 @@ class Inference:
         """
         with Ahead(self._batches(), _BATCHES_AHEAD) as ready:
             for batch in ready:
-                points = self._points(batch)
+                trace = self._by_place[batch.source.view, batch.source.file]
+                points, network_s = self._points(batch)
                 self._count_bad(batch.source.view, bad_frames(points))
-                self._by_place[batch.source.view, batch.source.file].put(batch.start, points, ends=batch.ends)
-                keeper.keep(batch, points)
+                trace.put(batch.start, points, ends=batch.ends)
+                trace.seconds += network_s
+                keeper.keep(batch, points, network_s)
                 on_frames(len(points))
         keeper.close()
 
@@ -167,16 +178,16 @@ class Inference:
         found = ((max(first, a), min(last, b)) for a, b in missing(own, source.index.facts.frames))
         return [(start, stop) for start, stop in found if start < stop]
 
-    def _points(self, batch: Batch) -> Points:
+    def _points(self, batch: Batch) -> tuple[Points, float]:
+        """Return a batch's points, and the seconds that the network took."""
         points = np.zeros((batch.stop - batch.start, self._body_parts, 3), np.float32)
         points[:, :, :2] = np.nan
+        began = time.monotonic()
         if len(batch.numbers):
-            began = time.monotonic()
             found = self._finder.find(batch.gray, batch.levels, batch.source.window)
             numbers = np.isfinite(found).all((1, 2))
             points[batch.numbers[numbers] - batch.start] = found[numbers]
-            self._by_place[batch.source.view, batch.source.file].seconds += time.monotonic() - began
-        return points
+        return points, time.monotonic() - began
 
     def _count_bad(self, view: int, frames: int) -> None:
         self._bad[view] = self._bad.get(view, 0) + frames

@@ -40,6 +40,10 @@ class PartInfo(Frozen):
     """Whether nothing can be decoded behind `stop`."""
     sha256: str
     device: str
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    """That passed while it was computed."""
+    network_s: Annotated[float, Field(ge=0)] = 0.0
+    """Of them, what the network took."""
 
 
 def write_part(folder: Path, number: int, info: PartInfo, points: Points) -> None:

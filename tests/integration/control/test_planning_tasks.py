@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fmdj_cloud.contracts import Engine, Kind, RoiKind, TaskRecord
+from fmdj_cloud.contracts import Basis, Engine, Kind, RoiKind, TaskRecord
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.demo.gui_export import roi_dict, roi_export
 from fmdj_cloud.demo.recordings import RecordingSpec, generate
@@ -50,7 +50,7 @@ def plan(store, bucket, pipeline):
             "do_mov_svd": False,
             "files": tuple(enumerate(paths)),
         }
-        options = {"engine": changes.pop("engine")} if "engine" in changes else {}
+        options = {name: changes.pop(name) for name in ("engine", "basis") if name in changes}
         return plan_task(TaskRecord(**values | changes), pipeline, store, Settings(), **options)
 
     return build
@@ -81,7 +81,8 @@ def test_the_same_task_is_the_same_run_and_another_content_another(plan):
     assert plan("m1/a.avi", params={"sbin": 8}).run_id != first.run_id
     assert plan("m1/a.avi", task_digest="u" * 64).run_id != first.run_id
     assert plan("m1/a.avi", task_digest="u" * 64).content_digest == first.content_digest
-    assert plan("m1/a.avi", engine=Engine.TURBO).content_digest != first.content_digest
+    assert plan("m1/a.avi", engine=Engine.FACEMAP).content_digest != first.content_digest
+    assert plan("m1/a.avi", basis=Basis.FACEMAP).content_digest != first.content_digest
     assert plan("m1/a.avi", there=("new/m1/a.avi",), data=b"y" * 60_000).run_id != first.run_id
 
 

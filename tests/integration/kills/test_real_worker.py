@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fmdj_cloud.contracts import RunState
+from fmdj_cloud.contracts import Engine, RunState
 from fmdj_cloud.control.launchers.local import WORKER_COMMAND
 from fmdj_cloud.demo.recordings import RecordingSpec, generate
 from tests.support.kills import oracle
@@ -22,6 +22,7 @@ def test_a_worker_killed_while_facemap_computes_takes_it_along_and_the_next_one_
     kills = plain_kills  # its programs are started, not forked
     recording = generate(RecordingSpec("cam", width=160, height=120, nframes=(300,)), kills.folder)
     kills.worker = WORKER_COMMAND
+    kills.ledger.see_pipeline(kills.lab.name, engine=Engine.FACEMAP, pending=0, limit=100)
     kills.start("loader")
     kills.start("controller")
     key = kills.insert_task(recording.videos[0][0].read_bytes())

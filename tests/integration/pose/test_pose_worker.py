@@ -168,6 +168,11 @@ def test_a_killed_attempt_leaves_parts_from_which_the_next_goes_on(bench, video,
     frames = max(part["stop"] for part in kept)
     assert resumed.manifest.warnings[0].startswith(f"{frames} of 90 frames were taken over from an earlier attempt")
     assert min(part["start"] for part in resumed.parts()) == frames
+    passed = sum(part["seconds"] for part in (*kept, *resumed.parts()))
+    assert resumed.manifest.timings_s["pose"] > 0.9 * passed > 0  # that of both attempts
+    _, metadata = resumed.facemap("long")
+    network = sum(part["network_s"] for part in (*kept, *resumed.parts()))
+    assert metadata["inference_speed"] == pytest.approx(90 / network)
 
     alone = bench.run(bench.spec(videos, model))
     np.testing.assert_array_equal(resumed.points(), alone.points())

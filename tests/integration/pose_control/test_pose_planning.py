@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fmdj_cloud.contracts import BBox, Kind, ModelFile, Precision
+from fmdj_cloud.control.choose import Choice
+from fmdj_cloud.control.inspect import preview
 from fmdj_cloud.control.models import Models, models_of
 from fmdj_cloud.control.plan import plan_task
 from fmdj_cloud.errors import InputError, InputMissingError, LostRaceError
@@ -144,6 +148,35 @@ def test_a_model_that_is_replaced_meanwhile_is_looked_at_again(ready):
     with pytest.raises(LostRaceError, match="replaced at this moment"):
         plan_task(task, ready.pipeline, ready.store, ready.settings, models=models)
     assert exported(ready) == []
+
+
+class Racing:
+    """A store in which somebody replaces an object whenever it is about to be read."""
+
+    def __init__(self, store: Any, uri: str) -> None:
+        self._store, self._uri = store, uri
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get_bytes(self, uri: str, **options: Any) -> bytes:
+        if uri == self._uri:
+            self._store.put_bytes(uri, b"net.pt\0" + os.urandom(100))
+        return self._store.get_bytes(uri, **options)
+
+
+def test_a_plan_on_paper_tells_of_a_model_that_is_replaced_meanwhile(ready):
+    key = ready.insert_task("m1/cam.avi")
+    task, uri = ready.task(key), ready.upload(b"net.pt\0" + WEIGHTS, "store/net.pt")
+    file = ModelFile(name="net.pt", uri=uri, wrapped=True)
+    tasks = SimpleNamespace(
+        get=lambda key: task.model_copy(update={"model": task.model.model_copy(update={"files": (file,)})})
+    )
+    racing = Racing(ready.store, uri)
+    report = preview(ready.lab, ready.ledger, racing, ready.settings, [Choice(ready.lab, tasks, key)], 1)
+    (line,) = report.lines
+    assert (line.run_id, line.failure_class) == (None, None)
+    assert "was replaced at this moment: look again" in line.sentence
 
 
 @pytest.mark.parametrize(

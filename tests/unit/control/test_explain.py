@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fmdj_cloud.contracts import (
+    REUSE,
     AttemptRecord,
     BindingRecord,
     BindingState,
@@ -21,6 +22,7 @@ from fmdj_cloud.contracts import (
     Wanted,
 )
 from fmdj_cloud.control.advice import ADVICE
+from fmdj_cloud.control.courtesy_words import ELSEWHERE
 from fmdj_cloud.control.explain import Observation, explain
 
 NOW = dt.datetime(2026, 1, 15, 12, 0)

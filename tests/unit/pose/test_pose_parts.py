@@ -12,9 +12,14 @@ from fmdj_cloud.contracts import Limits, PoseParams, RunSpec
 from fmdj_cloud.settings import FileSettings, StorageSettings
 from fmdj_cloud.storage import open_store
 from fmdj_cloud.worker.handover import Desk
+from fmdj_cloud.worker.pose.batches import Batch, Source
+from fmdj_cloud.worker.pose.bounds import Bound
 from fmdj_cloud.worker.pose.desk import earlier_parts, fetch_for_pose, own_parts, parts_kept
+from fmdj_cloud.worker.pose.infer import Inference, Keeper
 from fmdj_cloud.worker.pose.parts import PartInfo, data_of, missing, part_infos, read_parts, write_part
 from fmdj_cloud.worker.stop import Stop
+from tests.support.pose import videos
+from tests.support.pose.inference import source
 
 DIGEST = "c" * 64
 
@@ -82,6 +87,36 @@ def test_a_part_that_is_a_pickle_isnt_loaded(tmp_path):
     described = json.loads((tmp_path / "part-0.json").read_text())
     (tmp_path / "part-0.json").write_text(json.dumps({**described, "sha256": digest}))
     assert read_parts(tmp_path, DIGEST, {(0, 0): 20}, 15) == []
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A file of 20 frames."""
+    return source(videos.write(tmp_path / "film.avi", videos.pictures(20, 32, 48)))
+
+
+def batch(film: Source, start: int, stop: int) -> Batch:
+    nothing = np.empty((0, 32, 48), np.uint8), np.empty((0, 2), np.float32)
+    return Batch(film, start, stop, np.arange(0), *nothing, ends=stop == 20)
+
+
+def test_parts_tell_how_long_they_took(film, tmp_path):
+    now = [100.0]
+    keeper = Keeper(tmp_path, content_digest=DIGEST, device="cpu", every_s=10, clock=lambda: now[0])
+    for start, passed in ((0, 4.0), (5, 7.0), (10, 3.0), (15, 2.0)):
+        now[0] += passed
+        keeper.keep(batch(film, start, start + 5), points(5), passed / 2)
+    found = [info for info, _ in read_parts(tmp_path, DIGEST, {(0, 0): 20}, 15)]
+    assert [(one.start, one.stop, one.seconds, one.network_s) for one in found] == [(0, 10, 11, 5.5), (10, 20, 5, 2.5)]
+
+
+@pytest.mark.parametrize(("ranges", "seconds"), [(None, 12.0), ({(0, 0): (5, 20)}, 7.0)], ids=["whole", "shard"])
+def test_what_earlier_attempts_took_is_counted_with_what_is_taken_over(film, ranges, seconds):
+    inference = Inference(None, [film], batch_size=1, body_parts=15, bound=Bound(0, waived=False), ranges=ranges)
+    left = [(part(0, 10, seconds=10.0, network_s=8.0), points(10)), (part(14, 18, seconds=2.0), points(4))]
+    assert inference.take_over(left) == 14 - 5 * (ranges is not None)
+    assert inference.earlier_s == pytest.approx(seconds)
+    assert inference.traces[0].seconds == pytest.approx(8.0 if ranges is None else 4.0)
 
 
 @pytest.fixture
