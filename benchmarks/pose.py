@@ -31,7 +31,7 @@ from fmdj_cloud.demo.recordings import RecordingSpec, generate
 from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.pose.batches import Source
 from fmdj_cloud.worker.pose.bounds import Bound
-from fmdj_cloud.worker.pose.device import Device, choose, fit_batch, frame_bytes, free_bytes, set_precision
+from fmdj_cloud.worker.pose.device import Device, batch_for, choose, frame_bytes, set_precision
 from fmdj_cloud.worker.pose.infer import Inference, Keeper
 from fmdj_cloud.worker.pose.model import Model, build, facemap_home, facemap_parts, read_model
 from fmdj_cloud.worker.pose.network import Finder
@@ -105,7 +105,8 @@ class Ours:
     def __init__(self, model: Model, device: Device, precision: Precision, video: Path, folder: Path) -> None:
         index = read_index(video)
         self.source = Source(0, 0, video, index, window(index.facts.height, index.facts.width, None))
-        self.batch = fit_batch(frame_bytes(model.channels), free_bytes(device, MEMORY_MIB), device.torch.type)
+        pixels = index.facts.height * index.facts.width
+        self.batch = batch_for(device, frame_bytes(model.channels, [self.source.window]), pixels, MEMORY_MIB)
         self.finder = Finder(build(model), device, precision)
         self._parts = len(model.body_parts)
         self._device = device

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 
 from pydantic import Field
 
 from fmdj_cloud.contracts.base import Frozen
 from fmdj_cloud.contracts.words import MANIFEST_VERSION, FailureClass, Kind, Origin
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ManifestFile(Frozen):
@@ -17,7 +21,7 @@ class ManifestFile(Frozen):
     """Relative to the attempt folder; a whole URI for an imported file that stays where it lies."""
     role: str
     """``signals``, ``facemap`` or ``log``."""
-    size: int
+    size: Count
     sha256: str
 
 
@@ -36,12 +40,13 @@ class SignalOrigin(Frozen):
 class ViewFrames(Frozen):
     """What was found in the files of one view."""
 
-    height: int
-    width: int
-    fps: float
-    frames: tuple[int, ...]
+    height: Count
+    width: Count
+    fps: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """0 where unknown."""
+    frames: tuple[Count, ...]
     """Decodable frames of each sequential file: the truth."""
-    header_frames: tuple[int, ...]
+    header_frames: tuple[Count, ...]
     """Frames that each file's header claims (0 where it claims none)."""
 
 
@@ -58,14 +63,14 @@ class Manifest(Frozen):
     files: tuple[ManifestFile, ...]
     gui_file: str | None = None
     """Path (as in `files`) of the file that the Facemap GUI would open."""
-    nframes: int
+    nframes: Count
     """Frames that count, over all sequential files."""
     views: tuple[ViewFrames, ...]
     versions: dict[str, str]
     """``facemap``, ``fmdj``, ``numpy``, ``opencv``, ``python``; ``torch``, ``cuda``, ``driver`` where used."""
     device: str
     threads: int
-    timings_s: dict[str, float]
+    timings_s: dict[str, Seconds]
     """Seconds of every stage. ``pose`` and ``network`` also hold what earlier attempts took for parts that were taken
     over; of a sharded run all are sums over its pods."""
     signals: tuple[SignalOrigin, ...]

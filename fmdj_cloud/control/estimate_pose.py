@@ -28,6 +28,8 @@ _CUDA_BYTES = 3e9
 """CUDA's libraries, and its context in the host's memory."""
 _NETWORK_BYTES = 80 * MIB
 """Activations of Facemap's own network for a frame, with the room that its convolutions need."""
+_SCALING_BYTES = 14
+"""Per pixel of a frame while it is scaled to the network's input: large frames need more than the network."""
 _BATCH_CPU, _BATCH_GPU = 2, 256
 """Frames that are computed at once at most."""
 _BATCHES_HELD = 6
@@ -79,7 +81,7 @@ def estimate_pose(
     batch = _BATCH_GPU if gpu else _BATCH_CPU
     memory = (
         _PROCESS_BYTES
-        + (_CUDA_BYTES if gpu else batch * _NETWORK_BYTES)
+        + (_CUDA_BYTES if gpu else batch * max(_NETWORK_BYTES, _SCALING_BYTES * pixels))
         + _BATCHES_HELD * batch * pixels
         + _COPIES * points
         + _MODEL_COPIES * model_bytes

@@ -129,10 +129,15 @@ def _line_of(line: OutputLine, recording: KnownRecording, folder: str, taken: se
 
 
 def _is_of_task(task: TaskOutput, folder: str, rule: re.Match[str] | None) -> bool:
-    given = task.output_dir.strip("/")
-    if given and task.mode == "load":
-        return given == folder or given.endswith(f"/{folder}")
+    if task.output_dir.strip("/") and task.mode == "load":
+        return loads_from(task, folder)
     return rule is not None and int(rule["task"]) == task.task_id
+
+
+def loads_from(task: TaskOutput, folder: str) -> bool:
+    """Tell whether a task's row says that its outputs are loaded from a folder."""
+    given = task.output_dir.strip("/")
+    return task.mode == "load" and (given == folder or given.endswith(f"/{folder}")) and given != ""
 
 
 def _bare(folder: str) -> str:

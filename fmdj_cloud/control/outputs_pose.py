@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from fmdj_cloud.contracts import Kind
-from fmdj_cloud.control.outputs import OutputEnd, OutputLine, is_near
+from fmdj_cloud.control.outputs import OutputEnd, OutputLine, is_near, loads_from
 from fmdj_cloud.control.places import OUTPUT_DIR_MAX
 from fmdj_cloud.control.views import base_name
 from fmdj_cloud.names import POSE_SUFFIX, display_key
-from fmdj_cloud.pipeline.recordings import KnownRecording
+from fmdj_cloud.pipeline.recordings import KnownRecording, TaskOutput
 
 _RULE = re.compile(r"(?P<folder>.*?)/?facemap_recordingid(?P<recording>\d+)_model(?P<model>\d+)")
 
@@ -21,9 +21,9 @@ def match_keypoints(
 ) -> Iterator[OutputLine]:
     """Say for every ``_FacemapPose.h5`` which recording it belongs to, and which model may have made it: pure.
 
-    Keypoints are called after their video. Where several videos are called so, the folder decides: the video's, or
-    ``facemap_recordingid<r>_model<m>`` below it, which names the model, too. The keypoints of a recording with
-    several files are one output, told of once.
+    Keypoints are called after their video. Where several videos are called so, the folder decides: one that a task
+    loads from, the video's, or ``facemap_recordingid<r>_model<m>`` below it, which names the model, too. The
+    keypoints of a recording with several files are one output, told of once.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def match_keypoints(
         )
         stem = name.removesuffix(POSE_SUFFIX)
         named = by_stem.get(stem, [])
-        chosen = [(recording, number) for recording, number in named if _is_of(recording, number, folder)] or named
+        told = [one for one in named if _loading(one[0], folder) is not None]
+        chosen = told or [one for one in named if _is_of(*one, folder)] or named
         if not chosen:
             yield line.model_copy(update={"sentence": f"No recording has a video called {stem}."})
         elif len({id(recording) for recording, _ in chosen}) > 1:
@@ -75,6 +76,8 @@ def _line_of(
     proposed: dict[tuple[int, int], str],
 ) -> OutputLine:
     found = line.model_copy(update={"recording": dict(recording.key)})
+    if (task := _loading(recording, line.output_dir)) is not None:
+        return _known(found, task)
     if missing:
         names = ", ".join(sorted(base_name(path) for path in missing))
         return _ambiguous(
@@ -95,13 +98,22 @@ def _line_of(
     found = found.model_copy(update={"task_id": model})
     for task in recording.tasks:
         if task.task_id == model:
-            what = "its outputs are imported" if task.mode == "load" else "it is computed (task_mode='trigger')"
-            sentence = f"The task with model {model}: {what}."
-            return found.model_copy(update={"end": OutputEnd.KNOWN, "sentence": sentence})
+            return _known(found, task)
     other = proposed.setdefault((id(recording), model), line.output_dir)
     if other != line.output_dir:
         return _ambiguous(found, f"A recording has one task with model {model}, and {other} holds its keypoints, too.")
     return found.model_copy(update={"end": OutputEnd.NEW})
+
+
+def _known(line: OutputLine, task: TaskOutput) -> OutputLine:
+    what = "its outputs are imported" if task.mode == "load" else "it is computed (task_mode='trigger')"
+    sentence = f"The task with model {task.task_id}: {what}."
+    return line.model_copy(update={"end": OutputEnd.KNOWN, "task_id": task.task_id, "sentence": sentence})
+
+
+def _loading(recording: KnownRecording, folder: str) -> TaskOutput | None:
+    """Return the task that loads from a folder."""
+    return next((task for task in recording.tasks if loads_from(task, folder)), None)
 
 
 def _ambiguous(line: OutputLine, sentence: str) -> OutputLine:

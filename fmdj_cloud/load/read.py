@@ -12,18 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from fmdj_cloud.contracts import AttemptRecord, Manifest, ManifestFile, RunRecord, RunSpec
 from fmdj_cloud.errors import InputError, IntegrityError, LoadError, ObjectMissingError
 from fmdj_cloud.load.scratch import scratch_folder
+from fmdj_cloud.signals_h5 import vet
 from fmdj_cloud.storage.base import Store
+from fmdj_cloud.storage.documents import DocumentError, parse_document
 from fmdj_cloud.storage.manifests import file_uri, manifest_uri, mismatch, pinned_bytes
 from fmdj_cloud.storage.uri import relative
 
 OUTPUT_DIR_MAX = 255
 """Characters of FacemapTask.facemap_output_dir."""
-_MAX_JSON_BYTES = 64 << 20
+_MAX_JSON_BYTES = 16 << 20
 """Far above any spec or manifest; a bound so that a wrong object can't fill the memory."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -65,7 +67,7 @@ def read_published(store: Store, run: RunRecord, attempt: AttemptRecord) -> tupl
 
 @contextlib.contextmanager
 def fetched_signals(store: Store, folder: str, manifest: Manifest, workdir: Path | None) -> Iterator[Path]:
-    """Give a verified local copy of signals.h5 for the time of the context.
+    """Give a verified local copy of signals.h5, which can be opened safely, for the time of the context.
 
     Parameters
     ----------
@@ -83,7 +85,8 @@ def fetched_signals(store: Store, folder: str, manifest: Manifest, workdir: Path
     Raises
     ------
     LoadError
-        If the manifest names no such file, or the object is gone or isn't the one that was published.
+        If the manifest names no such file, or the object is gone, isn't the one that was published, or isn't laid out
+        as documented.
     """
     named = signals_file(manifest)
     uri = file_uri(folder, named.path)
@@ -97,6 +100,7 @@ def fetched_signals(store: Store, folder: str, manifest: Manifest, workdir: Path
             raise LoadError(
                 f"{uri} isn't the file that was published ({error.sentence}): retry the run to compute it again."
             ) from error
+        vet(path)
         yield path
 
 
@@ -165,13 +169,10 @@ def _get(store: Store, uri: str) -> bytes | None:
 
 def _parse(model: type[_Model], data: bytes, uri: str) -> _Model:
     try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "the document"
+        return parse_document(model, data)
+    except DocumentError as error:
         raise LoadError(
-            f"{uri} can't be understood ({where}: {problem['msg']}): it was written by another version of"
-            " fmdj-cloud; retry the run."
+            f"{uri} can't be understood ({error}): it was written by another version of fmdj-cloud; retry the run."
         ) from error
 
 

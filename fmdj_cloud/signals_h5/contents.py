@@ -1,4 +1,4 @@
-"""What a file claims to hold, looked at before any of it is believed: ``python contents.py FILE`` ends with 0 or 3.
+"""What a file claims to hold, looked at before any of it is believed; ``python contents.py FILE CPU_S`` does only that.
 
 HDF5 is a small file system: links lead to other files, data may lie in other files, be made by plug-ins, or claim far
 more numbers than there are bytes. Here only what the layout names is opened, through the links of the file itself;
@@ -35,13 +35,13 @@ _MAX_CHUNKS = 100_000
 """Of a dataset; the writer's have a thousandth of that."""
 _LIMITS = {
     resource.RLIMIT_AS: 2 << 30,
-    resource.RLIMIT_CPU: 30,
     resource.RLIMIT_FSIZE: 0,
     resource.RLIMIT_NOFILE: 32,
     resource.RLIMIT_NPROC: 0,
     resource.RLIMIT_CORE: 0,
 }
-"""Of the program. The largest recordings take 0.3 s and 0.5 GB of address space: nothing but descriptions is read."""
+"""Of the program, beside its time. The largest recordings take 0.3 s and 0.5 GB of address space: only descriptions
+are read."""
 _BROKEN = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What h5py raises on files that are damaged."""
 
@@ -174,7 +174,7 @@ class _Look:
     def _group(self, parent: h5py.Group, name: str) -> h5py.Group | None:
         found = _member(parent, name)
         if found is not None and type(found) is not h5py.Group:
-            raise MalformedError(f"its {shown(name)} is a {type(found).__name__}, not a group")
+            raise MalformedError(f"its {shown(found.name)} is a {type(found).__name__}, not a group")
         return found
 
     def _datasets(self, group: h5py.Group, where: str, known: Mapping[str, tuple[str, Sequence[int | None]]]) -> None:
@@ -246,7 +246,7 @@ def _member(group: h5py.Group, name: str) -> Any:
     if link is None:
         return None
     if type(link) is not h5py.HardLink:
-        raise MalformedError(f"its {shown(name)} is a link to somewhere else")
+        raise MalformedError(f"its {shown(group.name.rstrip('/'))}/{shown(name)} is a link to somewhere else")
     return group[name]
 
 
@@ -296,9 +296,9 @@ def _is(stored: Any, kind: type) -> bool:
     return type(stored) is kind
 
 
-def main(path: str) -> int:
+def main(path: str, cpu_s: str) -> int:
     """Look at a file; return the exit code, and write why it is refused to standard output."""
-    for what, most in _LIMITS.items():
+    for what, most in {**_LIMITS, resource.RLIMIT_CPU: int(cpu_s)}.items():
         _, hard = resource.getrlimit(what)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (allowed, allowed))
@@ -315,4 +315,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

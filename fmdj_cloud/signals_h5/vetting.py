@@ -9,12 +9,14 @@ from pathlib import Path
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.signals_h5 import contents
 
-_WALL_S = 300.0
-"""The process may compute for a tenth of that; a machine that is busy, or a disk that is slow, may keep it waiting."""
+_CPU_S = 10
+"""Fifty times what the largest recordings take."""
+_WALL_PER_CPU = 30
+"""A machine that is busy, or a disk that is slow, may keep the process waiting."""
 _CLAUSE_MAX = 1000
 
 
-def vet(path: Path) -> None:
+def vet(path: Path, *, cpu_s: int = _CPU_S) -> None:
     """Look at what a signals.h5 claims to hold in a process of its own, which may crash or be killed.
 
     What it opened without harm, :class:`~fmdj_cloud.signals_h5.SignalsReader` opens in the same way.
@@ -22,6 +24,8 @@ def vet(path: Path) -> None:
     Parameters
     ----------
     path : Path
+    cpu_s : int
+        Seconds that the process may compute for.
 
     Raises
     ------
@@ -29,10 +33,14 @@ def vet(path: Path) -> None:
         If it isn't laid out as documented, or looking at it crashes, takes too long or too much memory.
     """
     # Isolated: neither the folder nor the environment says what is imported
-    command = [sys.executable, "-I", contents.__file__, str(path)]
+    command = [sys.executable, "-I", contents.__file__, str(path), str(cpu_s)]
     try:
         ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_WALL_S
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=cpu_s * _WALL_PER_CPU,
         )
         code, clause = ended.returncode, ended.stdout[:_CLAUSE_MAX].decode("utf-8", "replace")
     except subprocess.TimeoutExpired:

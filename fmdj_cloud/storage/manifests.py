@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from pydantic import ValidationError
-
 from fmdj_cloud.contracts import Manifest, RunRecord
 from fmdj_cloud.errors import InputError, ObjectMissingError
 from fmdj_cloud.storage.base import Store
+from fmdj_cloud.storage.documents import DocumentError, parse_document, shown
 from fmdj_cloud.storage.uri import join
 
 MANIFEST_NAME = "manifest.json"
-_MAX_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 4 * 1024 * 1024
+"""Far above any manifest: a thousand ROIs take 0.5 MiB."""
 _log = logging.getLogger(__name__)
 
 
@@ -68,8 +68,9 @@ def pinned_bytes(store: Store, folder: str, sha256: str) -> bytes | None:
 
 
 def _get(store: Store, uri: str) -> bytes | None:
+    limit = _MAX_BYTES + 1  # what is larger is no manifest, however large it is
     try:
-        return store.get_bytes(uri, max_bytes=_MAX_BYTES)
+        return store.get_bytes(uri, max_bytes=limit, byte_range=(0, limit))
     except ObjectMissingError:
         return None
 
@@ -79,14 +80,12 @@ def parse_manifest(data: bytes) -> tuple[Manifest, str]:
 
     Raises
     ------
-    ValueError
+    DocumentError
         If `data` is no manifest; the message says what is wrong.
     """
-    try:
-        return Manifest.model_validate_json(data), hashlib.sha256(data).hexdigest()
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error
+    if len(data) > _MAX_BYTES:
+        raise DocumentError(f"it has more than {_MAX_BYTES} bytes")
+    return parse_document(Manifest, data), hashlib.sha256(data).hexdigest()
 
 
 def read_manifest(
@@ -143,11 +142,11 @@ def mismatch(manifest: Manifest, run: RunRecord, attempt: int, spec_sha256: str)
     for name, value in expected.items():
         found = getattr(manifest, name)
         if found != value:
-            return f"its {name} is {found}, not {value}"
+            return f"its {name} is {shown(found)}, not {value}"
     for file in manifest.files:
         inside = file.path.startswith(f"{manifest.nonce}/") and ".." not in file.path.split("/")
         if not inside and "://" not in file.path:
-            return f"its file {file.path!r} lies outside its folder {manifest.nonce!r}"
+            return f"its file '{shown(file.path)}' lies outside its folder '{shown(manifest.nonce)}'"
     return ""
 
 

@@ -9,12 +9,11 @@ import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from fmdj_cloud.contracts import BasisCommit, Frozen, ManifestFile, PartCommit, ShardRange
 from fmdj_cloud.contracts.shards import BASIS_NAME, part_index, part_name
 from fmdj_cloud.errors import ObjectMissingError
 from fmdj_cloud.storage.base import Store
+from fmdj_cloud.storage.documents import DocumentError, parse_document, shown
 from fmdj_cloud.storage.uri import join
 
 _MAX_BYTES = 4 * 1024 * 1024
@@ -272,17 +271,18 @@ def _read(store: Store, uri: str, kind: type[_Commit], identity: Identity | Cont
         _log.warning("%s is no commit and is ignored: it has more than %d bytes", uri, _MAX_BYTES)
         return None
     try:
-        commit = kind.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        _log.warning("%s is no commit and is ignored: %s: %s", uri, ".".join(map(str, first["loc"])), first["msg"])
+        commit = parse_document(kind, data)
+    except DocumentError as error:
+        _log.warning("%s is no commit and is ignored: %s", uri, error)
         return None
     for name, value in identity:
         if getattr(commit, name) != value:
-            _log.warning("%s is ignored: its %s is %s, not %s", uri, name, getattr(commit, name), value)
+            _log.warning("%s is ignored: its %s is %s, not %s", uri, name, shown(getattr(commit, name)), value)
             return None
     outside = inside(commit.nonce, commit.files)
     if outside:
-        _log.warning("%s is ignored: its file %r lies outside its folder %r", uri, outside, commit.nonce)
+        _log.warning(
+            "%s is ignored: its file '%s' lies outside its folder '%s'", uri, shown(outside), shown(commit.nonce)
+        )
         return None
     return commit

@@ -15,8 +15,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fmdj_cloud.errors import StorageError
 from fmdj_cloud.worker.index import Index
+from fmdj_cloud.worker.stage_files import stage_file
 from fmdj_cloud.worker.video import FileFacts
 
 Indices = tuple[tuple[Index, ...], ...]
@@ -59,19 +59,10 @@ def read_indices(path: Path) -> tuple[Indices, tuple[int, ...]]:
     StorageError
         If it isn't such a file.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = file.attrs.get("format"), file.attrs.get("version")
-            if found != (_FORMAT, _VERSION):
-                raise StorageError(
-                    f"{path.name} is {found[0]} version {found[1]}, not {_FORMAT} version {_VERSION}: compute the task "
-                    "again with one version of fmdj in all its stages."
-                )
-            rows = range(len(file))
-            indices = tuple(tuple(_index(file[f"{row}/{view}"]) for view in range(len(file[str(row)]))) for row in rows)
-            return indices, tuple(int(count) for count in file.attrs["frames"])
-    except (OSError, KeyError) as error:
-        raise StorageError(f"{path.name} can't be read ({error}): compute the task again.") from error
+    with stage_file(path, _FORMAT, _VERSION) as file:
+        rows = range(len(file))
+        indices = tuple(tuple(_index(file[f"{row}/{view}"]) for view in range(len(file[str(row)]))) for row in rows)
+        return indices, tuple(int(count) for count in file.attrs["frames"])
 
 
 def _index(group: h5py.Group) -> Index:

@@ -5,18 +5,14 @@ Everything that touches the bytes of a video or of a model happens here.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import cv2
 import torch
 
-from fmdj_cloud import __version__
 from fmdj_cloud.contracts import PoseParams, ShardRange, Stage
 from fmdj_cloud.contracts.shards import cut
 from fmdj_cloud.errors import ConfigError, InputError
@@ -28,7 +24,7 @@ from fmdj_cloud.worker.pose.batches import Source
 from fmdj_cloud.worker.pose.blocks import POSE_BLOCK
 from fmdj_cloud.worker.pose.bounds import bound_of
 from fmdj_cloud.worker.pose.desk import earlier_parts, model_path, own_parts
-from fmdj_cloud.worker.pose.device import Device, choose, fit_batch, frame_bytes, free_bytes, set_precision
+from fmdj_cloud.worker.pose.device import Device, batch_for, choose, frame_bytes, set_precision
 from fmdj_cloud.worker.pose.infer import Inference, Keeper
 from fmdj_cloud.worker.pose.model import Model, build, facemap_home, read_model
 from fmdj_cloud.worker.pose.network import Finder
@@ -39,6 +35,7 @@ from fmdj_cloud.worker.pose.window import windows
 from fmdj_cloud.worker.progress import Teller, Where
 from fmdj_cloud.worker.svd.faults import faults_of
 from fmdj_cloud.worker.timings import Timings
+from fmdj_cloud.worker.versions import versions_of
 
 log = logging.getLogger("fmdj_cloud.worker.pose.child")  # __name__ is "__main__" in the child
 
@@ -75,7 +72,7 @@ class _Computation:
 
     def run(self) -> ChildResult:
         """Do everything."""
-        versions = _versions()
+        versions = versions_of(_PACKAGES)
         faults_of(versions["facemap"], allow_unknown=self._spec.limits.allow_unknown_facemap)
         with self._timings.of("check"):
             self._teller.tell(Where("check"))
@@ -90,8 +87,9 @@ class _Computation:
             facemap_home(self._desk.home, model)
             set_precision(self._params.precision)
             finder = Finder(build(model), device, self._params.precision)
-        per_frame = frame_bytes(model.channels)
-        batch = fit_batch(per_frame, free_bytes(device, self._spec.limits.memory_mib), device.torch.type)
+        per_frame = frame_bytes(model.channels, [source.window for source in sources])
+        pixels = max(source.index.facts.height * source.index.facts.width for source in sources)
+        batch = batch_for(device, per_frame, pixels, self._spec.limits.memory_mib)
         log.info("%s, %s, %d frame(s) at once", device.name, self._params.precision, batch)
         with self._timings.of("pose"):
             chosen = None if ranges is None else whole_batches(ranges, _facts(grid), batch)
@@ -222,22 +220,6 @@ def _result(nframes: int, grid: tuple[tuple[Index, ...], ...], shard: ShardRange
 
 def _facts(grid: tuple[tuple[Index, ...], ...]) -> Grid:
     return tuple(tuple(index.facts for index in row) for row in grid)
-
-
-def _versions() -> dict[str, str]:
-    try:
-        found = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} isn't installed where the worker runs: install fmdj-cloud[worker], or use the worker image."
-        ) from error
-    return {
-        **found,
-        "opencv": cv2.__version__,
-        "av": av.__version__,
-        "fmdj": __version__,
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

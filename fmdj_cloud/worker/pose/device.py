@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import torch
 
 from fmdj_cloud.contracts import Precision
 from fmdj_cloud.errors import ConfigError, GpuError, MemoryExhaustedError
-from fmdj_cloud.worker.pose.window import INPUT
+from fmdj_cloud.worker.pose.window import INPUT, Window
+from fmdj_cloud.worker.versions import processor
 
 _MIB = 1 << 20
 _LARGEST = {"cpu": 2, "cuda": 256}
@@ -18,6 +19,8 @@ _LARGEST = {"cpu": 2, "cuda": 256}
 core, 8: 9.6)."""
 _SHARE = 0.6
 """Of the memory that is free: convolutions need room of their own."""
+_HELD = 6
+"""Batches of frames that wait, are computed, or are being filled."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def choose(gpus: int, precision: Precision) -> Device:
     if gpus == 0:
         if precision is Precision.TF32:
             raise ConfigError("tf32 is a precision of GPUs: set worker.pose_precision to fp32 or bf16 for the CPU.")
-        return Device(torch.device("cpu"), cpu_name(), {})
+        return Device(torch.device("cpu"), processor(), {})
     try:
         if not torch.cuda.is_available():
             raise _no_gpu(f"torch {torch.__version__} finds none")
@@ -78,15 +81,54 @@ def set_precision(precision: Precision) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def frame_bytes(channels: tuple[int, ...]) -> int:
-    """Return what a frame needs while the network is at work, at the most that lives at one time."""
+def frame_bytes(channels: tuple[int, ...], windows: Sequence[Window]) -> int:
+    """Return what a frame needs on the device, at the most that lives at one time.
+
+    That is while the network is at work, or, of large frames, before: while they are scaled to its input.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of the network.
+    windows : sequence of Window
+        What of the frames is looked at.
+    """
     sizes = [(INPUT >> level) ** 2 * count for level, count in enumerate(channels)]
     # All blocks' results wait for the way up; beside them each convolution has its input, its output and a copy
-    return 4 * (sum(sizes) + 3 * max(sizes))
+    network = 4 * (sum(sizes) + 3 * max(sizes))
+    # The box in bytes and in single precision, and the square around it or the next step of the box
+    return max(network, *(5 * seen.height * seen.width + 4 * seen.side**2 for seen in windows))
+
+
+def batch_for(device: Device, per_frame: int, pixels: int, memory_mib: int) -> int:
+    """Return how many frames are computed at once on a device.
+
+    Parameters
+    ----------
+    device : Device
+    per_frame : int
+        Bytes on the device, as of :func:`frame_bytes`.
+    pixels : int
+        Of a frame, of which some batches are held in the host's memory.
+    memory_mib : int
+        What the whole worker may use of that.
+
+    Raises
+    ------
+    MemoryExhaustedError
+        If there is no room for a single frame.
+    """
+    host = max(0, memory_mib * _MIB - _resident_bytes())
+    if device.torch.type == "cpu":
+        return fit_batch(per_frame + _HELD * pixels, host, "cpu")
+    batch = fit_batch(per_frame, int(torch.cuda.mem_get_info(device.torch)[0]), "cuda")
+    while batch > 1 and batch * _HELD * pixels > host * _SHARE:
+        batch //= 2
+    return batch
 
 
 def fit_batch(per_frame: int, free: int, kind: str) -> int:
-    """Return how many frames are computed at once.
+    """Return how many frames are computed at once in a memory.
 
     Parameters
     ----------
@@ -111,30 +153,6 @@ def fit_batch(per_frame: int, free: int, kind: str) -> int:
     return batch
 
 
-def free_bytes(device: Device, memory_mib: int) -> int:
-    """Return the memory that batches may fill.
-
-    Parameters
-    ----------
-    device : Device
-    memory_mib : int
-        What the whole worker may use.
-    """
-    if device.torch.type == "cuda":
-        return int(torch.cuda.mem_get_info(device.torch)[0])
-    return max(0, memory_mib * _MIB - _resident_bytes())
-
-
-def cpu_name() -> str:
-    """Return the CPU's name as the manifest says it."""
-    try:
-        with Path("/proc/cpuinfo").open() as file:
-            models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        models = []
-    return f"cpu ({models[0] if models else platform.machine()})"
-
-
 def _resident_bytes() -> int:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -153,5 +171,5 @@ def _driver() -> str:
 def _no_gpu(why: str) -> GpuError:
     return GpuError(
         f"The run was promised a GPU and it doesn't work here ({why}): it is tried on another machine; if none works, "
-        "look at the GPU nodes' drivers, or set gpu to 0 in the pose profile."
+        "look at the GPU nodes' drivers, or set gpu to 0 in the pose profile (controller.pose_gpu on one machine)."
     )

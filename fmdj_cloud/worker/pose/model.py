@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +60,12 @@ def read_model(path: Path, declared: tuple[str, ...]) -> Model:
     found = [int(match[1]) for name in state if (match := _BLOCK.fullmatch(name))]
     if _HEAD not in state or sorted(found) != list(range(_LEVELS)):
         raise _refused(
-            path,
             f"holds the weights of another network than Facemap's ({len(state)} tensors, {len(found)} of its {_LEVELS} "
             "convolution blocks)",
         )
     channels = tuple(int(state[f"Conv.conv{k}.conv.conv_1.2.weight"].shape[0]) for k in range(_LEVELS))
-    model = Model(state, channels, _outputs(path, int(state[_HEAD].shape[0]), declared))
-    _check_shapes(path, model)
+    model = Model(state, channels, _outputs(int(state[_HEAD].shape[0]), declared))
+    _check_shapes(model)
     return model
 
 
@@ -115,26 +115,37 @@ def _network(model: Model) -> torch.nn.Module:
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
+    if _holds_more_than_its_bytes(path):
+        raise _refused("unpacks to more bytes than its file has, which none of torch's does")
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if _is_noise(error):
             raise _unreadable(path) from error
-        raise _refused(path, "holds more than weights, which could run as a program and so isn't loaded") from error
+        raise _refused("holds more than weights, which could run as a program and so isn't loaded") from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise _unreadable(path) from error
     if not isinstance(loaded, Mapping) or not loaded:
-        raise _refused(path, f"holds a {type(loaded).__name__} where the weights of a network should be")
+        raise _refused(f"holds a {type(loaded).__name__} where the weights of a network should be")
     wrong = [name for name, value in loaded.items() if not isinstance(name, str) or not isinstance(value, torch.Tensor)]
     if wrong:
-        raise _refused(path, f"holds {wrong[0]!r}, which is no weight of a network")
+        raise _refused(f"holds {wrong[0]!r}, which is no weight of a network")
     for name, value in loaded.items():
         # A file of few bytes may claim a large tensor, all of whose elements are the same one in memory
         if value.is_sparse or value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise _refused(path, f"claims more numbers for {name} than it holds")
+            raise _refused(f"claims more numbers for {name} than it holds")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise _refused(path, f"has weights in {name} that are no numbers")
+            raise _refused(f"has weights in {name} that are no numbers")
     return dict(loaded)
+
+
+def _holds_more_than_its_bytes(path: Path) -> bool:
+    # torch keeps weights as they are in the ZIP files that it writes; a packed one may fill any memory
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False  # what it is instead is found out by torch
 
 
 def _is_noise(error: pickle.UnpicklingError) -> bool:
@@ -142,50 +153,50 @@ def _is_noise(error: pickle.UnpicklingError) -> bool:
     return not any(sign in str(error) for sign in ("Unsupported global", "Unsupported class", "Trying to"))
 
 
-def _outputs(path: Path, count: int, declared: tuple[str, ...]) -> tuple[str, ...]:
+def _outputs(count: int, declared: tuple[str, ...]) -> tuple[str, ...]:
     """Return the body parts of a network's outputs, if they are those declared."""
     parts = facemap_parts()
     if count != len(parts):
-        raise _refused(path, f"finds {count} body parts, and Facemap's networks find {len(parts)}")
+        raise _refused(f"finds {count} body parts, and Facemap's networks find {len(parts)}")
     missing = [part for part in parts if part not in declared]
     unknown = [part for part in declared if part not in parts]
     if missing or unknown:
         wrong = f"{', '.join(missing)} missing" if missing else f"{', '.join(unknown)} unknown to it"
         raise InputError(
-            f"{path.name} finds Facemap's {len(parts)} body parts and the model is declared with {len(declared)}, "
-            f"{wrong}: correct FacemapModel.BodyPart.",
+            f"The task's model finds Facemap's {len(parts)} body parts and is declared with {len(declared)}, {wrong}: "
+            "correct FacemapModel.BodyPart.",
             check="model",
         )
     return parts
 
 
-def _check_shapes(path: Path, model: Model) -> None:
+def _check_shapes(model: Model) -> None:
     if max(model.channels) > _MAX_CHANNELS or min(model.channels) < 1:
-        raise _refused(path, f"has {max(model.channels)} channels, more than any network of Facemap's")
+        raise _refused(f"has {max(model.channels)} channels, more than any network of Facemap's")
     with torch.device("meta"):  # shapes alone, without memory for numbers
         wanted = {name: tuple(value.shape) for name, value in _network(model).state_dict().items()}
     for name, shape in wanted.items():
         if name not in model.state:
-            raise _refused(path, f"lacks {name}, which Facemap's network has")
+            raise _refused(f"lacks {name}, which Facemap's network has")
         if tuple(model.state[name].shape) != shape:
             found = tuple(model.state[name].shape)
-            raise _refused(path, f"has channels that don't fit each other ({name} is {found} and should be {shape})")
+            raise _refused(f"has channels that don't fit each other ({name} is {found} and should be {shape})")
     more = sorted(set(model.state) - set(wanted))
     if more:
-        raise _refused(path, f"has {more[0]}, which Facemap's network doesn't")
+        raise _refused(f"has {more[0]}, which Facemap's network doesn't")
 
 
 def _unreadable(path: Path) -> InputError:
     return InputError(
-        f"{path.name} can't be read as a file of torch ({path.stat().st_size} bytes): it is cut off or something else; "
-        "insert the model's file into FacemapModel.File again.",
+        f"The task's model can't be read as a file of torch ({path.stat().st_size} bytes): it is cut off or something "
+        "else; insert the model's file into FacemapModel.File again.",
         check="model",
     )
 
 
-def _refused(path: Path, what: str) -> InputError:
+def _refused(what: str) -> InputError:
     return InputError(
-        f"{path.name} {what}: insert the file that Facemap's GUI saved, or torch.save(net.state_dict(), ...), into "
-        "FacemapModel.File.",
+        f"The task's model {what}: insert the file that Facemap's GUI saved, or torch.save(net.state_dict(), ...), "
+        "into FacemapModel.File.",
         check="model",
     )

@@ -17,11 +17,11 @@ from pathlib import Path
 import h5py
 
 from fmdj_cloud.contracts import ShardRange
-from fmdj_cloud.errors import StorageError
 from fmdj_cloud.worker.counts import Grid
 from fmdj_cloud.worker.pose.parts import Points
 from fmdj_cloud.worker.pose.results import Place
 from fmdj_cloud.worker.pose.trace import Trace
+from fmdj_cloud.worker.stage_files import stage_file
 
 PART_FILE = "part.h5"
 _FORMAT = "fmdj-pose-part"
@@ -128,30 +128,21 @@ def read_part(path: Path) -> PosePart:
     StorageError
         If it isn't such a file.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = file.attrs.get("format"), file.attrs.get("version")
-            if found != (_FORMAT, _VERSION):
-                raise StorageError(
-                    f"{path.name} is {found[0]} version {found[1]}, not {_FORMAT} version {_VERSION}: compute the task "
-                    "again with one version of fmdj in all its stages."
+    with stage_file(path, _FORMAT, _VERSION) as file:
+        return PosePart(
+            batch=int(file.attrs["batch"]),
+            body_parts=tuple(str(name) for name in file.attrs["body_parts"]),
+            pieces={
+                (int(view), int(number)): Piece(
+                    start=int(group.attrs["start"]),
+                    points=group["points"][()],
+                    frames=int(group.attrs["frames"]),
+                    seconds=float(group.attrs["seconds"]),
                 )
-            return PosePart(
-                batch=int(file.attrs["batch"]),
-                body_parts=tuple(str(name) for name in file.attrs["body_parts"]),
-                pieces={
-                    (int(view), int(number)): Piece(
-                        start=int(group.attrs["start"]),
-                        points=group["points"][()],
-                        frames=int(group.attrs["frames"]),
-                        seconds=float(group.attrs["seconds"]),
-                    )
-                    for view in file
-                    for number, group in file[view].items()
-                },
-            )
-    except (OSError, KeyError) as error:
-        raise StorageError(f"{path.name} can't be read ({error}): compute the task again.") from error
+                for view in file
+                for number, group in file[view].items()
+            },
+        )
 
 
 def joined(parts: Sequence[PosePart], facts: Grid) -> dict[Place, Trace]:

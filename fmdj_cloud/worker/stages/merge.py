@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fmdj_cloud.contracts import BasisCommit, Manifest, PartCommit, ShardRange
 from fmdj_cloud.errors import ObjectMissingError, StorageError
 from fmdj_cloud.storage.manifests import commit_manifest, manifest_uri, parse_manifest
-from fmdj_cloud.storage.stages import read_parts
+from fmdj_cloud.storage.stages import inside, read_parts
 from fmdj_cloud.worker.pod import Pod
 from fmdj_cloud.worker.stages.given import base_name, fetch_given
 from fmdj_cloud.worker.stages.manifests import manifest_of
@@ -84,10 +84,12 @@ def added_up(manifest: Manifest, basis: BasisCommit | None, parts: Sequence[Part
 def _committed(pod: Pod) -> str | None:
     """Return the SHA-256 of the manifest that another pod of this stage has committed, None if there is none."""
     try:
-        data = pod.store.get_bytes(manifest_uri(pod.spec.attempt_uri), max_bytes=_MANIFEST_MAX_BYTES)
+        limit = _MANIFEST_MAX_BYTES
+        data = pod.store.get_bytes(manifest_uri(pod.spec.attempt_uri), max_bytes=limit, byte_range=(0, limit))
         manifest, sha256 = parse_manifest(data)
     except (ObjectMissingError, ValueError):
         return None
     ours = pod.identity
     theirs = type(ours)(**{name: getattr(manifest, name) for name, _ in ours})
-    return sha256 if theirs == ours else None
+    valid = theirs == ours and manifest.kind is pod.spec.kind and not inside(manifest.nonce, manifest.files)
+    return sha256 if valid else None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fmdj_cloud.contracts import Stage
+from fmdj_cloud.settings import StorageSettings
+from fmdj_cloud.storage import open_store
+from fmdj_cloud.storage.ranged import RangedObject
+from fmdj_cloud.worker.header_index import header_index
+from fmdj_cloud.worker.index import read_index
+from fmdj_cloud.worker.ranges import RangeServer, RemoteFile
 from fmdj_cloud.worker.reach import read_reach
+from fmdj_cloud.worker.turbo.frames import Recording
 from tests.support.shards.same import assert_same_svd
 from tests.support.turbo import coded
 
@@ -103,3 +112,24 @@ def test_a_file_without_times_is_one_shard(lab, premises, luma, plain):
     whole, spec, manifest = made(lab, plain, path)
     assert "the packets of bare.h264 don't say when frames are shown" in manifest.warnings[0]
     assert_same_svd(lab, whole, spec)
+
+
+def test_frames_of_an_object_in_a_bucket_are_those_of_the_file(face, bucket, s3_settings):
+    path = face.videos[0][0]
+    index = read_index(path)
+    store = open_store(StorageSettings(s3=s3_settings))
+    info = store.upload(path, f"{bucket}/videos/face.avi")
+    with RangeServer(
+        [RangedObject(store, info.uri, info.size, info.etag, chunk=CHUNK, until=info.size // 2)]
+    ) as server:
+
+        def again():
+            return RemoteFile(server.path, 0, info.size, path.name)
+
+        with again() as file:
+            remote = header_index(path.name, file, info.size)
+        assert dataclasses.replace(remote, ends=()) == index
+        found = [coded.taken(Recording([[source]], [[index]], [2300], 2), 700, 900) for source in (path, again)]
+        server.check()
+        assert server.bytes_read < info.size / 4
+    np.testing.assert_array_equal(*found)

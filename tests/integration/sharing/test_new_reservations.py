@@ -198,7 +198,7 @@ def test_the_doctor_tells_of_job_tables(site: Site, colleague: Colleague) -> Non
 
 
 def test_racing_a_colleague_nothing_is_done_twice(make_site: MakeSite) -> None:
-    number = 60
+    number = 40
     site = make_site(plan_batch=10, max_active=3, courtesy_wait_s=600)
     bench, colleague = site.bench, Colleague(site)
     for _ in range(number):
@@ -243,7 +243,7 @@ def test_killed_between_any_two_statements_nothing_stays_reserved(make_site: Mak
     colleague = Colleague(site)
     site.bench.step()
     keys, survived = [], False
-    for number in range(0, 200, 3):
+    for number in range(0, 200, 5):
         keys.append(site.add_task())
         site.bench.restart()
         if survived := _killed_at(site, number):

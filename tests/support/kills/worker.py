@@ -21,6 +21,7 @@ from fmdj_cloud.names import parse_key
 from fmdj_cloud.storage import open_store
 from fmdj_cloud.worker import __main__ as program
 from fmdj_cloud.worker import main as core
+from fmdj_cloud.worker import pod
 from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
 from fmdj_cloud.worker.stop import Stop
 from tests.support.kills import signals, tripwire
@@ -99,7 +100,7 @@ class SlowStore:
 
 
 def main() -> int:
-    core.Child = Computation
+    pod.Child = Computation
     core.open_store = lambda settings: SlowStore(open_store(settings))
     place = re.search(r"/(rec\d+)/.*/a(\d+)/spec\.json", " ".join(sys.argv))
     assert place is not None

@@ -8,7 +8,7 @@ import typer
 from fmdj_cloud.cli.app import app
 from fmdj_cloud.kubectl.completion import COMMANDS, complete
 
-_NOT_FOR_PEOPLE = {"demo", "controller", "loader", "worker", "selftest", "uninstall", "export"}
+_NOT_FOR_PEOPLE = {"demo", "controller", "loader", "worker", "selftest", "uninstall", "export", "compare"}
 """What runs elsewhere, or what deployments and hooks of the chart call."""
 
 

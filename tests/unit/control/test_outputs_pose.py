@@ -56,6 +56,14 @@ def test_a_recording_that_has_the_task_needs_none():
     assert (line.end, line.sentence) == (OutputEnd.KNOWN, "The task with model 7: its outputs are imported.")
 
 
+@pytest.mark.parametrize("paths", [("m1/a.avi",), ("m1/a.avi", "m1/b.avi")], ids=["one file", "one view of two"])
+def test_a_folder_that_a_task_loads_from_is_that_tasks(paths):
+    known = recording(1, *paths, tasks=(TaskOutput(8, "load", "/lab/processed/gui/out"),))
+    (line,) = match(["gui/out/a_FacemapPose.h5"], [recording(2, "gui/out/a.avi"), known], (7, 8))
+    assert (line.end, line.task_text) == (OutputEnd.KNOWN, "subject=m1 recording_id=1 model_id=8")
+    assert line.sentence == "The task with model 8: its outputs are imported."
+
+
 def test_a_second_folder_for_the_same_task_is_ambiguous():
     paths = ["old/cam_FacemapPose.h5", "new/cam_FacemapPose.h5"]
     first, second = match(paths, [recording(1, "raw/cam.avi")])

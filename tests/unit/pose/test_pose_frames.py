@@ -11,9 +11,10 @@ from fmdj_cloud.errors import ConfigError, InputError, MemoryExhaustedError
 from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.pose.ahead import Ahead
 from fmdj_cloud.worker.pose.batches import batches
-from fmdj_cloud.worker.pose.device import choose, fit_batch
+from fmdj_cloud.worker.pose.device import batch_for, choose, fit_batch, frame_bytes
 from fmdj_cloud.worker.pose.levels import levels
 from fmdj_cloud.worker.pose.stream import Frames
+from fmdj_cloud.worker.pose.window import window
 from tests.support.pose import videos
 from tests.support.pose.inference import source
 
@@ -92,6 +93,20 @@ def test_a_frame_of_one_gray_level_has_no_levels():
 )
 def test_the_batch_fits_the_memory(free, kind, batch):
     assert fit_batch(1, free, kind) == batch
+
+
+def test_large_frames_need_their_room_on_the_device_before_they_are_scaled():
+    small, large = window(480, 640, None), window(2160, 3840, None)
+    network = frame_bytes((8, 8, 12, 16, 16), [small])
+    assert frame_bytes((8, 8, 12, 16, 16), [small, large]) == 5 * 2160 * 3840 + 4 * 3840**2 > network
+
+
+def test_frames_that_wait_have_their_share_of_the_memory():
+    cpu = choose(0, Precision.FP32)
+    roomy = 64 << 10
+    assert batch_for(cpu, 1 << 20, 640 * 480, roomy) == 2
+    with pytest.raises(MemoryExhaustedError, match="for a frame"):
+        batch_for(cpu, 1 << 20, 1 << 40, roomy)
 
 
 def test_no_room_for_a_frame():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def refused(path: Path, declared: tuple[str, ...] = PARTS) -> str:
     with pytest.raises(InputError) as caught:
         read_model(path, declared)
     assert caught.value.check == "model"
-    assert caught.value.sentence.startswith(path.name)
+    assert caught.value.sentence.startswith("The task's model ")
     assert caught.value.sentence.count(". ") == 0
     return caught.value.sentence
 
@@ -114,6 +115,16 @@ def test_weights_that_are_no_numbers(state, tmp_path):
     path = tmp_path / "nan.pt"
     torch.save(state, path)
     assert "weights in Conv2_1x1.conv2.bias that are no numbers" in refused(path)
+
+
+def test_a_small_file_that_unpacks_to_a_large_one(state, tmp_path):
+    large, packed = tmp_path / "large.pt", tmp_path / "packed.pt"
+    torch.save({**state, "more": torch.zeros(1_000_000)}, large)
+    with zipfile.ZipFile(large) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as small:
+        for entry in plain.infolist():
+            small.writestr(entry.filename, plain.read(entry))
+    assert "unpacks to more bytes" in refused(packed)
+    assert "has more, which" in refused(large)
 
 
 def test_a_small_file_that_claims_a_large_network(state, tmp_path):
