@@ -54,6 +54,8 @@ class Prepared:
         New value of the task's output directory; None leaves it as it is.
     pose_view : int
         View whose keypoints are loaded, where there are any.
+    max_components : int or None
+        Components of every region that are loaded, at most.
     """
 
     run: RunRecord
@@ -62,6 +64,7 @@ class Prepared:
     signals: SignalsReader
     output_dir: str | None
     pose_view: int = 0
+    max_components: int | None = None
 
 
 def published(store: Store, ledger: Ledger, run: RunRecord) -> Published:
@@ -121,7 +124,8 @@ def prepared(
         require(checks)
         warnings = tuple(check.sentence for check in checks if check.verdict is Verdict.WARN)
         view = found.spec.pose.pose_view if found.spec.pose is not None else 0
-        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder, view), warnings
+        most = limits.max_components
+        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder, view, most), warnings
 
 
 def _check(ledger: Ledger, lab: Lab, found: Published, signals: SignalsReader, limits: LoadSettings) -> list[Check]:

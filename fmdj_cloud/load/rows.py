@@ -100,7 +100,14 @@ def recording_info_row(key: Mapping[str, Any], manifest: Manifest) -> Row | None
     }
 
 
-def signal_batches(key: Mapping[str, Any], signals: SignalsReader, shape: Shape, slice_bytes: int) -> Iterator[Batch]:
+def signal_batches(
+    key: Mapping[str, Any],
+    signals: SignalsReader,
+    shape: Shape,
+    slice_bytes: int,
+    *,
+    max_components: int | None = None,
+) -> Iterator[Batch]:
     """Yield all rows of a checked file, in the order in which they can be inserted.
 
     Parameters
@@ -112,13 +119,15 @@ def signal_batches(key: Mapping[str, Any], signals: SignalsReader, shape: Shape,
     shape : Shape
     slice_bytes : int
         Bytes of arrays in a batch; a batch of a single row may have more.
+    max_components : int, optional
+        Of every region and SVD, the first ones; all by default.
     """
     regions = signals.regions()
     yield Batch(Table.FACIAL_SIGNAL, ({**key},))
     for table, rows in (
         (Table.REGION, (_region_row(key, signals, region, shape) for region in regions)),
-        (Table.MOTION_SVD, _component_rows(key, signals, regions, "mot", shape, slice_bytes)),
-        (Table.MOVIE_SVD, _component_rows(key, signals, regions, "mov", shape, slice_bytes)),
+        (Table.MOTION_SVD, _component_rows(key, signals, regions, "mot", shape, slice_bytes, max_components)),
+        (Table.MOVIE_SVD, _component_rows(key, signals, regions, "mov", shape, slice_bytes, max_components)),
         (Table.SUMMARY, _summary_rows(key, signals)),
         (Table.PUPIL, _pupil_rows(key, signals, regions)),
         (Table.BLINK, _blink_rows(key, signals, regions)),
@@ -167,10 +176,11 @@ def _component_rows(
     basis: Basis,
     shape: Shape,
     slice_bytes: int,
+    most: int | None,
 ) -> Iterator[Row]:
     for region in regions:
         values = signals.singular_values(region.roi_no, basis)
-        for part in component_slices(signals, region.roi_no, basis, slice_bytes):
+        for part in component_slices(signals, region.roi_no, basis, slice_bytes, most=most):
             for offset, (mask, projection) in enumerate(zip(part.masks, part.projections, strict=True)):
                 number = part.start + offset
                 yield {

@@ -9,7 +9,7 @@ from fmdj_cloud.signals_h5 import Array, Basis, SignalsReader
 
 _FLOAT32 = 4
 _ALIGNED = 8
-"""Slices start and end on chunks of the file where memory allows, so that nothing is read twice."""
+"""Components in a chunk of the file: slices start and end on chunks, since a part of one is read in tiny pieces."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class ComponentSlice:
     projections: Array
 
 
-def component_slices(signals: SignalsReader, roi_no: int, basis: Basis, slice_bytes: int) -> Iterator[ComponentSlice]:
-    """Yield a region's components in order, at most `slice_bytes` at a time (at least one component).
+def component_slices(
+    signals: SignalsReader, roi_no: int, basis: Basis, slice_bytes: int, *, most: int | None = None
+) -> Iterator[ComponentSlice]:
+    """Yield a region's components in order, at most `slice_bytes` at a time, but eight components at least.
 
     Parameters
     ----------
@@ -38,15 +40,16 @@ def component_slices(signals: SignalsReader, roi_no: int, basis: Basis, slice_by
     roi_no : int
     basis : {"mot", "mov"}
     slice_bytes : int
+    most : int, optional
+        Only so many of them, the first ones; all by default.
     """
     count = signals.n_components(roi_no, basis)
+    count = count if most is None else min(count, most)
     if not count:
         return
     height, width, _ = signals.shape(roi_no, f"{basis}/masks") or (0, 0, 0)
     per_component = _FLOAT32 * (height * width + signals.nframes)
-    step = max(1, slice_bytes // max(1, per_component))
-    if step > _ALIGNED:
-        step -= step % _ALIGNED
+    step = max(_ALIGNED, slice_bytes // max(1, per_component) // _ALIGNED * _ALIGNED)
     for start in range(0, count, step):
         masks, projections = signals.components(roi_no, basis, start, min(start + step, count))
         yield ComponentSlice(start, masks, projections)

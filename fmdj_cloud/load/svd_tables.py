@@ -43,5 +43,7 @@ def _write_signals(lab: Lab, prepared: Prepared, writer: RowWriter) -> None:
     heading = element.Region.heading
     optional = ("xrange", "yrange", "xrange_bin", "yrange_bin", "motion")
     shape = Shape(element.component, frozenset(name for name in optional if not heading[name].nullable))
-    for batch in signal_batches(key, prepared.signals, shape, writer.slice_bytes):
+    for batch in signal_batches(
+        key, prepared.signals, shape, writer.slice_bytes, max_components=prepared.max_components
+    ):
         writer.insert(batch.table.value, tables[batch.table], batch.rows)

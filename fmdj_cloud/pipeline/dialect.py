@@ -31,6 +31,8 @@ class Dialect:
         Module whose ``Error`` is the base of what the driver raises.
     yielding : frozenset
         What the server calls it when it ends a transaction, or a statement, because others hold the rows it needs.
+    too_large : frozenset
+        What it calls it when a value or row is larger than its limits allow.
     """
 
     backend: Backend
@@ -40,6 +42,7 @@ class Dialect:
     session: tuple[str, ...]
     driver: str
     yielding: frozenset[int | str]
+    too_large: frozenset[int | str]
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -49,8 +52,18 @@ class Dialect:
 
     def is_deadlock(self, error: BaseException) -> bool:
         """Tell whether an error means that a transaction had to make way for another, and may be repeated."""
-        code = getattr(error, "pgcode", None) if self.backend == "postgresql" else next(iter(error.args), None)
-        return isinstance(error, self.driver_error) and code in self.yielding
+        return self._code(error) in self.yielding
+
+    def is_too_large(self, error: BaseException) -> bool:
+        """Tell whether an error means that a value or row doesn't fit, however often it is tried."""
+        return self._code(error) in self.too_large
+
+    def _code(self, error: BaseException) -> int | str | None:
+        """Return what the server calls an error; None for one that isn't the driver's."""
+        if not isinstance(error, self.driver_error):
+            return None
+        code: int | str | None = getattr(error, "pgcode", None)
+        return code if self.backend == "postgresql" else next(iter(error.args), None)
 
     def idle_limit(self, seconds: int) -> str:
         """Return the statement that makes the server end a session of ours that is idle inside a transaction."""
@@ -104,6 +117,7 @@ POSTGRESQL = Dialect(
     driver="psycopg2",
     # serialization_failure, deadlock_detected, lock_not_available (where the administrator set lock_timeout)
     yielding=frozenset({"40001", "40P01", "55P03"}),
+    too_large=frozenset({"54000", "54011"}),  # program_limit_exceeded, too_many_columns
 )
 MYSQL = Dialect(
     backend="mysql",
@@ -114,6 +128,8 @@ MYSQL = Dialect(
     session=("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",),
     driver="pymysql",
     yielding=frozenset({1205, 1213}),  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+    # ER_TOO_BIG_ROWSIZE (also: a tenth of the redo log), ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
+    too_large=frozenset({1118, 1153, 1301}),
 )
 
 

@@ -6,6 +6,7 @@ all rows into one statement. What it reads is the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,22 +14,33 @@ from fmdj_cloud.errors import LoadError
 from fmdj_cloud.pipeline import codec
 from fmdj_cloud.pipeline.database import Database
 
-_PACKET_SHARE = 0.45
-"""PyMySQL sends blobs as hexadecimal digits: a statement carries less than half of max_allowed_packet."""
+logger = logging.getLogger(__name__)
+
+_HEX_SHARE = 0.45
+"""Drivers send blobs as hexadecimal digits: a statement carries less than half of what the server takes."""
+_POSTGRES_BYTES = 1 << 30
+"""PostgreSQL allocates no more for a statement, whatever its settings (MaxAllocSize)."""
 _SMALL = 32
 """Bytes that a value is counted as which is no blob and no string."""
 Values = dict[str, Any]
 
 
-def largest_statement(database: Database) -> int | None:
-    """Return how many bytes of arrays one statement can carry; None where there is no such limit."""
+def largest_statement(database: Database) -> int:
+    """Return how many bytes of arrays one statement can carry."""
     if database.backend != "mysql":
-        return None
+        return int(_HEX_SHARE * _POSTGRES_BYTES)
     ((packet,),) = database.query("SELECT @@max_allowed_packet")
-    return int(_PACKET_SHARE * int(packet))
+    return int(_HEX_SHARE * int(packet))
 
 
-def insert_rows(database: Database, table: Any, rows: Sequence[Mapping[str, Any]], *, largest: int | None) -> None:
+def insert_rows(
+    database: Database,
+    table: Any,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    largest: int | None = None,
+    statement: int | None = None,
+) -> None:
     """Insert rows, in as many statements as the server's limit demands.
 
     Parameters
@@ -39,13 +51,16 @@ def insert_rows(database: Database, table: Any, rows: Sequence[Mapping[str, Any]
         Class or instance.
     rows : sequence of Mapping
         All with the same attributes; arrays as such. None stands for the attribute's default.
-    largest : int or None
+    largest : int, optional
         From :func:`largest_statement`.
+    statement : int, optional
+        Bytes of arrays in a statement, where fewer than `largest` are wanted: the driver holds several copies. A
+        single value may have more.
 
     Raises
     ------
     LoadError
-        If a single value is larger than that.
+        If a single value is larger than the server takes.
     datajoint.errors.DataJointError
         As DataJoint's own insert: a duplicate, a foreign key, a lost connection.
     """
@@ -54,19 +69,20 @@ def insert_rows(database: Database, table: Any, rows: Sequence[Mapping[str, Any]
     if len(plain) < len(encoded):  # a codec of the lab's own
         table.insert([codec.encode(table, row) for row in rows], allow_direct_insert=True)
         return
-    for piece in _pieces(plain, largest):
-        if largest is not None and len(piece) == 1 and _size(piece[0]) > largest:
-            _insert_in_steps(database, table, piece[0], largest)
+    limits = [limit for limit in (largest, statement) if limit is not None]
+    for piece in _pieces(plain, min(limits, default=None)):
+        if limits and len(piece) == 1 and _size(piece[0]) > min(limits):
+            _insert_in_steps(database, table, piece[0], largest, min(limits))
         else:
             _insert(database, table, piece)
 
 
-def _pieces(rows: Sequence[Values], largest: int | None) -> Iterator[list[Values]]:
+def _pieces(rows: Sequence[Values], limit: int | None) -> Iterator[list[Values]]:
     piece: list[Values] = []
     total = 0
     for row in rows:
         size = _size(row)
-        if piece and largest is not None and total + size > largest:
+        if piece and limit is not None and total + size > limit:
             yield piece
             piece, total = [], 0
         piece.append(row)
@@ -84,23 +100,43 @@ def _insert(database: Database, table: Any, rows: Sequence[Values]) -> None:
     database.connection.query(f"INSERT INTO {table.full_table_name} ({columns}) VALUES {places}", args)
 
 
-def _insert_in_steps(database: Database, table: Any, row: Values, largest: int) -> None:
-    """Insert a row whose values together are too large, but none alone: blobs follow one by one."""
+def _insert_in_steps(database: Database, table: Any, row: Values, largest: int | None, statement: int) -> None:
+    """Insert a row whose values together are too large: the largest goes first, the other blobs follow one by one."""
     blobs = {name: value for name, value in row.items() if isinstance(value, bytes) and name not in table.primary_key}
-    for name, value in blobs.items():
-        if len(value) > largest:
-            raise LoadError(
-                f"{name} of a row of {table.__name__} has {len(value) / 2**20:.1f} MiB and the database takes "
-                f"{largest / 2**20:.1f} MiB in one statement: raise max_allowed_packet on the server to at least "
-                f"{int(len(value) / _PACKET_SHARE / 2**20) + 1} MiB, then retry the run."
-            )
-    _insert(database, table, [{**row, **dict.fromkeys(blobs, b"")}])
+    if largest is not None:
+        _check_sizes(database, table, blobs, largest)
+    first = max(blobs, key=lambda name: len(blobs[name]), default=None)
+    later = {name: value for name, value in blobs.items() if name != first}
+    _insert(database, table, [{**row, **dict.fromkeys(later, b"")}])
     key = {name: row[name] for name in table.primary_key}
     where = " AND ".join(f"{database.identifier(name)} = %s" for name in key)
-    for name, value in blobs.items():
+    for group in _pieces([{name: value} for name, value in later.items()], statement):
+        values = {name: value for one in group for name, value in one.items()}
+        sets = ", ".join(f"{database.identifier(name)} = %s" for name in values)
         database.connection.query(
-            f"UPDATE {table.full_table_name} SET {database.identifier(name)} = %s WHERE {where}",
-            (value, *key.values()),
+            f"UPDATE {table.full_table_name} SET {sets} WHERE {where}", (*values.values(), *key.values())
+        )
+
+
+def _check_sizes(database: Database, table: Any, blobs: Mapping[str, bytes], largest: int) -> None:
+    mysql = database.backend == "mysql"
+    for name, value in blobs.items():
+        if len(value) > largest:
+            remedy = (
+                "raise max_allowed_packet on the server to at least "
+                f"{int(len(value) / _HEX_SHARE / 2**20) + 1} MiB, then retry the run"
+                if mysql
+                else "no setting of PostgreSQL's raises that; process the recording in parts"
+            )
+            raise LoadError(
+                f"{name} of a row of {table.__name__} has {len(value) / 2**20:.1f} MiB and the database takes "
+                f"{largest / 2**20:.1f} MiB in one statement: {remedy}."
+            )
+    if mysql and sum(map(len, blobs.values())) > largest / _HEX_SHARE:
+        logger.warning(
+            "A row of %s has %.0f MiB, and the server hands out no row of more than max_allowed_packet: raise that, or "
+            "fetch the row's attributes one by one.",
+            *(table.__name__, sum(map(len, blobs.values())) / 2**20),
         )
 
 

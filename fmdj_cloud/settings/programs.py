@@ -45,7 +45,14 @@ class LoadSettings(Section):
 
     interval_s: Annotated[float, Field(gt=0)] = Field(5, description="Pause between looks, seconds.")
     workdir: Path | None = Field(None, description="Where signals.h5 is kept while it is read; empty is temporary.")
-    slice_mib: Annotated[int, Field(ge=1)] = Field(32, description="Rows are built and sent in slices of so many MiB.")
+    slice_mib: Annotated[int, Field(ge=1)] = Field(
+        8,
+        description="Rows are built and sent in slices of so many MiB; a load takes twelve times that, and 600 bytes "
+        "per frame. Larger slices aren't faster.",
+    )
+    max_components: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Components of every region's SVD that are loaded, the first ones; empty is all (500)."
+    )
     min_variance: Annotated[float, Field(ge=0)] = Field(
         0.0, description="A motion or pupil trace whose variance isn't above this is flat."
     )
