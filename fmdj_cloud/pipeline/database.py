@@ -58,7 +58,7 @@ class Database:
         self.dialect: Dialect = dialect_of(self.connection.adapter.backend)
         self._connect_plainly = self.connection.connect
         self.connection.connect = self._connect_again  # DataJoint reconnects by itself, too
-        self._begin_session()
+        self.guarded(self._begin_session)
 
     @property
     def backend(self) -> Backend:
@@ -157,7 +157,7 @@ class Database:
             yield
             return
         self.ensure_connected()
-        self._guarded(self.connection.start_transaction)
+        self.guarded(self.connection.start_transaction)
         self._depth = 1
         try:
             yield
@@ -168,7 +168,7 @@ class Database:
         else:
             self._depth = 0
             try:
-                self._guarded(self.connection.commit_transaction)
+                self.guarded(self.connection.commit_transaction)
             except BaseException:
                 self._roll_back()
                 raise
@@ -220,25 +220,16 @@ class Database:
         # Asked of the adapter: `is_connected` is always true on PostgreSQL (DataJoint 2.3.5)
         if not self.connection.adapter.ping(self.connection._conn):
             logger.warning("The connection to the database was lost: connecting again.")
-            self._guarded(self.connection.connect)
+            self.guarded(self.connection.connect)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
+    def guarded(self, call: Callable[..., R], *args: Any) -> R:
+        """Make a call of DataJoint's, or of the driver's, that speaks to the server.
 
-    def _roll_back(self) -> None:
-        try:
-            self._guarded(self.connection.cancel_transaction)
-        except DatabaseError as error:  # the connection is gone, and the transaction with it
-            self.connection._in_transaction = False
-            logger.warning("A transaction ended with its connection: %s", error)
-
-    def _run(self, sql: str, args: tuple[Any, ...]) -> Any:
-        if self._suspect:
-            self.ensure_connected()
-        return self._guarded(self.connection.query, sql, args or None)
-
-    def _guarded(self, call: Any, *args: Any) -> Any:
+        Raises
+        ------
+        DatabaseError
+            Whatever they raise.
+        """
         try:
             return call(*args)
         except (dj.errors.DataJointError, self.dialect.driver_error) as error:
@@ -251,6 +242,22 @@ class Database:
             raise DatabaseError(
                 f"The database {_where(self.connection.conn_info)} refused: {_first(error)}."
             ) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def _roll_back(self) -> None:
+        try:
+            self.guarded(self.connection.cancel_transaction)
+        except DatabaseError as error:  # the connection is gone, and the transaction with it
+            self.connection._in_transaction = False
+            logger.warning("A transaction ended with its connection: %s", error)
+
+    def _run(self, sql: str, args: tuple[Any, ...]) -> Any:
+        if self._suspect:
+            self.ensure_connected()
+        return self.guarded(self.connection.query, sql, args or None)
 
     def _connect_again(self) -> None:
         self._connect_plainly()

@@ -118,7 +118,13 @@ def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, *, 
     ------
     ConfigError
         If a schema isn't there or isn't an Element's.
+    DatabaseError
+        If the server is gone.
     """
+    return database.guarded(_open_lab, database, ledger, settings, claimed_only)
+
+
+def _open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, claimed_only: bool) -> Lab:
     element = open_element(database, settings.behavior_schema)
     inference = None
     tables: tuple[Tasks, ...] = (SvdTasks(database, element, ledger, settings, claimed_only=claimed_only),)

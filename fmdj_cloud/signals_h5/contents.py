@@ -255,7 +255,8 @@ def _names(group: h5py.Group) -> list[str]:
         raise MalformedError(f"its {shown(group.name)} has {len(group)} members")
     names = list(group)
     for name in names:
-        if not name.isprintable() or len(name) > _MAX_NAME or "/" in name or name == ".":
+        text = isinstance(name, str)  # h5py gives the bytes of one that isn't UTF-8
+        if not text or not name.isprintable() or len(name) > _MAX_NAME or "/" in name or name == ".":
             raise MalformedError(f"its {shown(group.name)} has a member with the name {shown(name)}")
     return names
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from fmdj_cloud.errors import FmdjError
 
 READ, REFUSED, OTHER = 0, 1, 2
-HUNG = -signal.SIGALRM
-_PATIENCE_S = 20
+_CPU_S = 20
+_PATIENCE_S = 300
+"""For what hangs without computing, on a machine however busy."""
 
 
 def outcome(read: Callable[[], object], *, memory: int) -> tuple[int, str]:
@@ -27,8 +28,8 @@ def outcome(read: Callable[[], object], *, memory: int) -> tuple[int, str]:
     Returns
     -------
     int
-        READ; REFUSED in one printable sentence; OTHER for any other exception; -n for death by signal n, HUNG if it
-        takes too long.
+        READ; REFUSED in one printable sentence; OTHER for any other exception; -n for death by signal n, also
+        of one that takes too long.
     str
         The sentence, or the exception.
     """
@@ -57,6 +58,7 @@ def outcome(read: Callable[[], object], *, memory: int) -> tuple[int, str]:
 def _limit(memory: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_PATIENCE_S)
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -116,8 +116,31 @@ def test_slices_bound_memory_and_change_nothing(signals, slice_bytes: int) -> No
 def test_component_slices_cover_all_components_once(signals) -> None:
     parts = list(component_slices(signals, 0, "mot", 3 * 4 * (8 * 12 + 60)))
 
-    assert [part.start for part in parts] == [0, 3, 6]
+    assert [part.start for part in parts] == [0]
     assert sum(len(part.masks) for part in parts) == 7
+
+
+def test_component_slices_end_where_the_file_s_chunks_do(tmp_path, make) -> None:
+    rng = np.random.default_rng(0)
+    path = make.write(tmp_path / "more.h5", masks=make.unit_masks(rng, 8, 12, 27), skip=(1,))
+    row_bytes = 4 * (8 * 12 + 60)
+    with SignalsReader(path) as signals:
+        for slice_bytes, starts in ((1, [0, 8, 16, 24]), (19 * row_bytes, [0, 16]), (99 * row_bytes, [0])):
+            assert [part.start for part in component_slices(signals, 0, "mot", slice_bytes)] == starts
+        assert [len(part.masks) for part in component_slices(signals, 0, "mot", 1, most=10)] == [8, 2]
+        assert [len(part.masks) for part in component_slices(signals, 0, "mot", 1, most=100)] == [8, 8, 8, 3]
+
+
+def test_only_the_first_components_become_rows_where_fewer_are_wanted(signals) -> None:
+    rows = [
+        row
+        for batch in signal_batches(KEY, signals, Shape(), 1 << 20, max_components=3)
+        for row in batch.rows
+        if batch.table is Table.MOTION_SVD
+    ]
+    assert [(row["roi_no"], row["component_id"]) for row in rows] == [(roi, n) for roi in (0, 1) for n in range(3)]
+    np.testing.assert_array_equal(rows[2]["projection"], signals.components(0, "mot", 2, 3)[1][0])
+    assert rows[2]["projection"].dtype == np.float32
 
 
 def test_a_region_without_components_has_no_slices(signals) -> None:
