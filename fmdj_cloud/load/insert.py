@@ -151,26 +151,34 @@ def _translated(database: Database, run: RunRecord) -> Iterator[None]:
     try:
         yield
     except (DuplicateError, IntegrityError) as error:
-        raise LostRaceError(f"Rows of the task of run {run.run_id} changed while it was loaded: {error}") from error
+        raise LostRaceError(
+            f"Rows of the task of run {run.run_id} changed while it was loaded: {_told(error)}"
+        ) from error
     except (MissingAttributeError, UnknownAttributeError) as error:
-        raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {error}") from error
+        raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {_told(error)}") from error
     except (DataJointError, database.dialect.driver_error) as error:
         if any(base.__name__ == "DataError" for base in type(error).__mro__):  # DB-API: too long, out of range ...
-            raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {error}") from error
+            raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {_told(error)}") from error
         if database.dialect.is_too_large(error):
             raise LoadError(
-                f"The outputs of run {run.run_id} are larger than the database allows ({error}): raise that limit on "
-                "the server (max_allowed_packet, or the size of the redo log), or load fewer components "
+                f"The outputs of run {run.run_id} are larger than the database allows ({_told(error)}): raise that "
+                "limit on the server (max_allowed_packet, or the size of the redo log), or load fewer components "
                 "(load.max_components); retry the run then."
             ) from error
         if database.dialect.is_deadlock(error):
             raise DeadlockError(
-                f"Rows of run {run.run_id} were undone, since others held what they needed ({error}): load it again."
+                f"Rows of run {run.run_id} were undone, since others held what they needed ({_told(error)}): load "
+                "it again."
             ) from error
-        raise DatabaseError(f"The database refused rows of run {run.run_id}: {error}") from error
+        raise DatabaseError(f"The database refused rows of run {run.run_id}: {_told(error)}") from error
     except (
         OverflowError,
         UnicodeError,
         ValueError,
     ) as error:  # of the driver: a NUL in a text, a date beyond its years
-        raise LoadError(f"The outputs of run {run.run_id} hold a value that no column takes: {error}") from error
+        raise LoadError(f"The outputs of run {run.run_id} hold a value that no column takes: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """Return what a driver says in one line: some tell in several."""
+    return " ".join(str(error).split())

@@ -298,7 +298,8 @@ def _connect(settings: DatabaseSettings) -> Any:
         return dj.Instance(host, user, password, port=port, use_tls=use_tls, backend=backend, **extra)
     except ImportError as error:
         raise ConfigError(f"The driver for {backend} is not installed: {error}") from error
-    except (dj.errors.DataJointError, dialect_of(backend).driver_error, OSError) as error:
+    # AttributeError: DataJoint 2.3.5 loses the connection while it makes it
+    except (dj.errors.DataJointError, dialect_of(backend).driver_error, OSError, AttributeError) as error:
         where = _where({"host": host, "port": port, "user": user})
         raise DatabaseError(
             f"The database {where} can't be reached: {_first(error)}. Check that it runs, and host, port, user and "

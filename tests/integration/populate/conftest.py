@@ -202,7 +202,7 @@ class World:
             code = 1
             try:
                 kept = self.database.connection._conn  # the parent's: not to be closed from here
-                self.database.connection.connect()
+                self.database._connect_again()
                 populate()
                 code = 0 if kept is not None else 2
             finally:
@@ -303,7 +303,8 @@ def _populate_world(
     (workers.folder / "manifest.json").write_text(builders.manifest().model_dump_json())
     signals.write(workers.folder / "pose.h5")
     (workers.folder / "pose.json").write_text(signals.manifest().model_dump_json())
-    database = Database(database_settings)
+    # A child that is stopped within a transaction holds its locks until the server ends it
+    database = Database(database_settings.model_copy(update={"idle_transaction_s": 3}))
     linked = declare_lab(database, f"{database_settings.prefix}lab")
     linked.Subject.insert1({"subject": "m1"})
     linked.Session.insert1({"subject": "m1", "session_id": 1, "session_datetime": "2026-01-31 09:00:00"})
