@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import blas
 
 from fmdj_cloud.worker.versions import processor
 
@@ -48,9 +47,8 @@ class Blas:
 
     def gram(self, matrix: Array) -> Array:
         """Return the products of all rows; half of them are computed."""
-        # what is a row here is a column to BLAS, and so is its lower triangle our upper one
-        gram: Array = blas.ssyrk(1.0, matrix.T, trans=1, lower=1).T
-        return gram
+        # numpy calls ssyrk for a matrix and its own transpose; scipy's wrapper of it would keep Python's lock
+        return np.asarray(matrix @ matrix.T)
 
     def product(self, left: Array, right: Array) -> Array:
         """Return the product."""

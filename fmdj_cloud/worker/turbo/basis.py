@@ -29,6 +29,7 @@ from fmdj_cloud.worker.turbo.masks import unit
 from fmdj_cloud.worker.turbo.pca import pca_components
 from fmdj_cloud.worker.turbo.regions import Movement, Region
 from fmdj_cloud.worker.turbo.schedule import basis_chunks, mean_runs, sampled
+from fmdj_cloud.worker.turbo.shelf import Shelf
 from fmdj_cloud.worker.turbo.team import Team
 
 Array = npt.NDArray[Any]
@@ -85,6 +86,7 @@ def find_bases(
     def decompose(chunk: tuple[int, Array]) -> None:
         for one in made:
             one.add(*chunk)
+        reader.shelf.give(chunk[1])
 
     with Team(min(_CHUNKS_AT_ONCE, team.threads)) as pairs:
         whole = ((number, reader.whole(chunk, recording.pixels)) for number, chunk in enumerate(chunks))
@@ -105,6 +107,8 @@ class _Reader:
         self._recording = recording
         self._want = want
         self._on_frames = on_frames
+        self.shelf = Shelf()
+        """For the sums of chunks that nobody needs any more."""
 
     def each(self, ranges: Sequence[Range]) -> Iterator[Block]:
         """Yield blocks of some ranges."""
@@ -115,7 +119,7 @@ class _Reader:
     def whole(self, chunk: Range, pixels: int) -> Array:
         """Return the sums of a chunk's frames, (n, P)."""
         start, stop = chunk
-        sums = np.empty((stop - start, pixels), sum_type(self._recording.sbin))
+        sums = self.shelf.take((stop - start, pixels), np.dtype(sum_type(self._recording.sbin)))
         for block in self.each([chunk]):
             sums[block.start - start : block.stop - start] = block.binned
         return sums

@@ -11,13 +11,14 @@ columns, when chunks are merged) is positive.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
+from fmdj_cloud.worker.turbo.eigen import largest
 from fmdj_cloud.worker.turbo.team import Team
 
 Array = npt.NDArray[Any]
@@ -27,10 +28,8 @@ PIECE = 4096
 EMPTY = 1e-6
 """Part of the largest singular value below which a component carries nothing: rounding alone."""
 _SMALL = 1000
-"""Rows and columns up to which a Gram matrix is made in double precision: it costs nothing there."""
-_DOUBLE_UP_TO = 2000
-"""Rows of a Gram matrix up to which its eigenvectors are found in double precision. Above, 500 components of some
-thousand are wanted whose values lie far above the rounding of single precision, at half the time."""
+"""Rows and columns up to which a Gram matrix, and its eigenvectors, are found in double precision: it costs nothing
+there. Above, products are made in single precision, which leaves no more to be found in them."""
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -40,8 +39,8 @@ class Wide(Protocol):
     rows: int
     pixels: int
 
-    def columns(self, first: int, stop: int) -> Array:
-        """Return columns ``first:stop``, (rows, stop - first) float32."""
+    def columns(self, first: int, stop: int, out: Array) -> None:
+        """Write columns ``first:stop`` to `out`, (rows, stop - first) float32."""
 
 
 class Held:
@@ -52,9 +51,9 @@ class Held:
         self.rows = sum(len(part) for part in parts)
         self.pixels = parts[0].shape[1]
 
-    def columns(self, first: int, stop: int) -> Array:
-        """Return columns ``first:stop``."""
-        return np.concatenate([part[:, first:stop] for part in self._parts])
+    def columns(self, first: int, stop: int, out: Array) -> None:
+        """Write columns ``first:stop`` to `out`."""
+        np.concatenate([part[:, first:stop] for part in self._parts], out=out)
 
 
 def components(matrix: Wide, count: int, team: Team, out: Callable[[int], Array]) -> Array:
@@ -86,7 +85,8 @@ def components(matrix: Wide, count: int, team: Team, out: Callable[[int], Array]
 
     def project(piece: tuple[int, int]) -> Array:
         first, stop = piece
-        part = team.arithmetic.product(weights, matrix.columns(first, stop))
+        with _columns(matrix, piece, team) as columns:
+            part = team.arithmetic.product(weights, columns)
         made[:, first:stop] = part
         return np.asarray(np.einsum("ij,ij->i", part, part, dtype=np.float64))
 
@@ -106,7 +106,9 @@ def signed(vectors: Array) -> Array:
 
 
 def _by_pixels(matrix: Wide, count: int, out: Callable[[int], Array]) -> Array:
-    values = matrix.columns(0, matrix.pixels).astype(np.float64)
+    whole = np.empty((matrix.rows, matrix.pixels), np.float32)
+    matrix.columns(0, matrix.pixels, whole)
+    values = whole.astype(np.float64)
     squares, vectors = _largest(values.T @ values, count)
     sizes = np.sqrt(squares)
     frames = values @ vectors / np.maximum(sizes, _TINY)
@@ -116,20 +118,20 @@ def _by_pixels(matrix: Wide, count: int, out: Callable[[int], Array]) -> Array:
 
 
 def _gram(matrix: Wide, team: Team) -> Array:
-    """Return X X' in double precision; only its upper triangle is meant."""
+    """Return X X', summed up in double precision; only its upper triangle is meant."""
     total = np.zeros((matrix.rows, matrix.rows), np.float64)
     exact = matrix.rows <= _SMALL and matrix.pixels <= _SMALL
 
     def part(piece: tuple[int, int]) -> Array:
-        columns = matrix.columns(*piece)
-        if exact:
-            double = columns.astype(np.float64)
-            return np.asarray(double @ double.T)
-        return team.arithmetic.gram(columns)
+        with _columns(matrix, piece, team) as columns:
+            if exact:
+                double = columns.astype(np.float64)
+                return np.asarray(double @ double.T)
+            return team.arithmetic.gram(columns)
 
     for made in team.map(part, _pieces(matrix.pixels)):
         total += made
-    return total
+    return total if exact else total.astype(np.float32)
 
 
 def _largest(gram: Array, count: int) -> tuple[Array, Array]:
@@ -137,18 +139,20 @@ def _largest(gram: Array, count: int) -> tuple[Array, Array]:
     size = len(gram)
     if not np.any(np.diagonal(gram) > 0):
         return np.zeros(0), np.zeros((size, 0))
-    chosen = gram if size <= _DOUBLE_UP_TO else gram.astype(np.float32)
-    values, vectors = linalg.eigh(
-        chosen.T,
-        lower=True,
-        subset_by_index=[max(0, size - count), size - 1],
-        driver="evr",
-        overwrite_a=True,
-        check_finite=False,
-    )
-    values, vectors = values[::-1], vectors[:, ::-1]
+    values, vectors = largest(np.ascontiguousarray(gram), count)
     meant = int(np.count_nonzero(values > EMPTY**2 * values[0]))
     return values[:meant], vectors[:, :meant]
+
+
+@contextlib.contextmanager
+def _columns(matrix: Wide, piece: tuple[int, int], team: Team) -> Iterator[Array]:
+    """Give some columns, in an array of the team's shelf: of one size, however many regions of any size there are."""
+    first, stop = piece
+    room = team.shelf.take((matrix.rows * PIECE,), np.dtype(np.float32))
+    columns = room[: matrix.rows * (stop - first)].reshape(matrix.rows, stop - first)
+    matrix.columns(first, stop, columns)
+    yield columns
+    team.shelf.give(room)
 
 
 def _pieces(pixels: int) -> Iterator[tuple[int, int]]:

@@ -130,16 +130,16 @@ class Centred:
         own = totals * (float(self._scale) / self.pixels) - float(mean.mean(dtype=np.float64))
         self._level = own.astype(np.float32)
 
-    def columns(self, first: int, stop: int) -> Array:
-        """Return values of bins ``first:stop``, (rows, stop - first) float32."""
-        return self._values(first, stop, self._level)
+    def columns(self, first: int, stop: int, out: Array) -> None:
+        """Write values of bins ``first:stop`` to `out`, (rows, stop - first) float32."""
+        self._fill(first, self._level, out)
 
     def uncentred(self) -> Array:
         """Return all values with each frame's own mean left in, (pixels, rows) float32: what Facemap decomposes."""
-        return np.ascontiguousarray(self._values(0, self.pixels, np.zeros_like(self._level)).T)
+        values = np.empty((self.rows, self.pixels), np.float32)
+        self._fill(0, np.zeros_like(self._level), values)
+        return np.ascontiguousarray(values.T)
 
-    def _values(self, first: int, stop: int, level: Array) -> Array:
-        out = np.empty((self.rows, stop - first), np.float32)
+    def _fill(self, first: int, level: Array, out: Array) -> None:
         fill = _centred_motion if self._movement == "mot" else _centred_frames
         fill(self._sums, first, self._scale, self._mean, level, out)
-        return out

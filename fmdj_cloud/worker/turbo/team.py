@@ -12,6 +12,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 from fmdj_cloud.worker.turbo.arithmetic import Arithmetic, Blas
+from fmdj_cloud.worker.turbo.shelf import Shelf
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +31,8 @@ class Team:
     def __init__(self, threads: int, arithmetic: Arithmetic | None = None) -> None:
         self.threads = threads
         self.arithmetic = Blas() if arithmetic is None else arithmetic
+        self.shelf = Shelf()
+        """Arrays that its threads use again."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turbo")
 
     def __enter__(self) -> Team:
