@@ -88,6 +88,11 @@ API_SECONDS = _histogram(
 )
 CACHE_AGE = _gauge("fmdj_cache_age_seconds", "Time since Kubernetes last answered what the cache asks it, the slowest.")
 LOADS = _counter("fmdj_loads", "Tries to load a run, by how they ended.", "end", "pipeline")
+QUALITY = _counter(
+    "fmdj_quality_findings",
+    "What quality control flagged (warn), or kept from being loaded (fail).",
+    *("check", "verdict", "pipeline"),
+)
 LOADER_ROWS = _counter("fmdj_loader_rows", "Rows committed by the loader.", "table", "pipeline")
 LOADER_BYTES = _counter("fmdj_loader_bytes", "Bytes of signals.h5 whose rows were committed.", "pipeline")
 TRANSACTION_SECONDS = _histogram(

@@ -102,7 +102,7 @@ class _Look:
         signals = self.files.signals
         if self.task.kind is Kind.POSE and self.lab.inference is not None:
             truth = None if signals is None else PoseTruth(signals.nframes, self.files.seconds)
-            facts = read_pose(self.lab.inference, self.task.key, recording, signals, view=self.view)
+            facts = read_pose(self.lab, self.lab.inference, self.task.key, recording, signals, view=self.view)
             return check_pose(facts, truth)
         wanted = _asked(self.task) if signals is None else truth_of(signals)
         origin = _running_origin(self.files)

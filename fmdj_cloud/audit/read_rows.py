@@ -18,8 +18,8 @@ from fmdj_cloud.audit.facts import (
     WantedRegion,
     box_of,
 )
-from fmdj_cloud.audit.measures import close, same_course
 from fmdj_cloud.audit.svd_checks import numbers_in_truth
+from fmdj_cloud.load.quality.likeness import close, same_course
 from fmdj_cloud.pipeline.inference import Inference
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.result_rows import Rows
@@ -104,9 +104,12 @@ class _SvdReader:
         element, database = lab.element, lab.element.database
         self._component = element.component
         self._signals = signals
-        self._regions = Rows(database, element.Region, key)
-        self._svd = {"mot": Rows(database, element.MotionSVD, key), "mov": Rows(database, element.MovieSVD, key)}
-        self._summary = Rows(database, element.Summary, key)
+        self._regions = Rows(database, element.Region, key, lab.kept)
+        self._svd = {
+            "mot": Rows(database, element.MotionSVD, key, lab.kept),
+            "mov": Rows(database, element.MovieSVD, key, lab.kept),
+        }
+        self._summary = Rows(database, element.Summary, key, lab.kept)
         self._running = Rows(database, lab.signals.Running, key)
         self._samples = dict(self._sample())
 
@@ -233,6 +236,7 @@ class _Gathered:
 
 
 def read_pose(
+    lab: Lab,
     inference: Inference,
     key: Mapping[str, Any],
     recording: RecordingFacts,
@@ -244,7 +248,9 @@ def read_pose(
 
     Parameters
     ----------
+    lab : Lab
     inference : Inference
+        Its own.
     key : Mapping
     recording : RecordingFacts
     signals : SignalsReader or None
@@ -252,7 +258,7 @@ def read_pose(
     view : int
         Whose points are loaded.
     """
-    rows = Rows(inference.database, inference.BodyPartPosition, key)
+    rows = Rows(inference.database, inference.BodyPartPosition, key, lab.kept)
     head = Rows(inference.database, inference.FacemapInference, key).one("total_frame_count", "inference_run_duration")
     in_file = () if signals is None else signals.body_parts(view)
     lengths: dict[str, tuple[int, ...]] = {}

@@ -115,7 +115,7 @@ class Repairer:
         heading = table.heading
         own = [name for name in heading.primary_key if name not in self._key]
         others = [name for name in heading.names if name not in heading.primary_key]
-        return Rows(self._database, table, self._key), own, others
+        return Rows(self._database, table, self._key, self._lab.kept), own, others
 
     def _reload_svd(self, signals: SignalsReader, *, running: bool) -> None:
         element, ours = self._lab.element, self._lab.signals

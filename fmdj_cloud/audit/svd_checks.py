@@ -11,8 +11,8 @@ import numpy as np
 
 from fmdj_cloud.audit.facts import FULL, Array, RegionRow, SvdFacts, SvdTable, SvdTruth, WantedRegion
 from fmdj_cloud.audit.findings import Certainty, Finding, Repair
-from fmdj_cloud.audit.measures import close, followed, is_early, seems_early, smoothness
 from fmdj_cloud.audit.recording_checks import check_duration, check_length
+from fmdj_cloud.load.quality.likeness import close, followed, is_early, seems_early, smoothness
 
 TABLES = {"mot": "MotionSVD", "mov": "MovieSVD"}
 _RELOAD = "Reload the rows from their file with --repair, or delete the FacialSignal row and have it loaded again."

@@ -30,6 +30,7 @@ from fmdj_cloud.contracts.outputs import (
     ViewFrames,
 )
 from fmdj_cloud.contracts.pose import BBox, PoseParams, Precision, read_bbox
+from fmdj_cloud.contracts.quality import QualityCheck, QualityFinding, Verdict
 from fmdj_cloud.contracts.rois import BitMask, Reflector, Roi, RoiKind
 from fmdj_cloud.contracts.shards import SHARDS_MAX, BasisCommit, PartCommit, ShardRange
 from fmdj_cloud.contracts.spec import Estimate, Limits, RunPlan, RunSpec, SvdParams, VideoRef
@@ -93,6 +94,8 @@ __all__ = [
     "PoseParams",
     "Precision",
     "Progress",
+    "QualityCheck",
+    "QualityFinding",
     "RecordingInfo",
     "Reflector",
     "RequestRecord",
@@ -109,6 +112,7 @@ __all__ = [
     "SvdParams",
     "TaskRecord",
     "TerminationMessage",
+    "Verdict",
     "VideoRef",
     "ViewFrames",
     "Wanted",

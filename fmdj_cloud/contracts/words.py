@@ -93,9 +93,19 @@ ACCEPTABLE_CHECKS: dict[str, str] = {
     "roi_drawn_on": "ROIs were drawn on a video of another size",
     "nan": "a signal has values that are no number",
     "tail": "motion ends in zeros",
-    "flat": "a trace doesn't vary",
+    "flat": "a trace doesn't change for long",
     "norm": "masks don't have unit norm",
+    "seams": "traces jump where chunks meet",
+    "pieces": "traces don't run on where pieces meet",
+    "clipping": "what moves is cut off by the edge",
+    "lost_pupil": "the pupil isn't found",
+    "pupil_clipping": "the pupil reaches the edge of its ROI",
+    "saturation": "much of the picture is white",
+    "darkness": "much of the picture is black",
+    "recording_frames": "RecordingInfo counts other frames",
     "likelihood": "a likelihood of a keypoint doesn't lie between 0 and 1",
+    "low_likelihood": "a body part is hardly ever recognised",
+    "empty_frames": "frames hold no keypoints",
 }
 """Checks of inputs and of results that a person may override for one task, and what each finds."""
 

@@ -20,6 +20,7 @@ from fmdj_cloud.control.params_pose import parse_pose
 from fmdj_cloud.control.views import Grouping, group_views
 from fmdj_cloud.errors import InputError, UsageError
 from fmdj_cloud.export.head import add_notes, new_file
+from fmdj_cloud.export.iterators import Pieces
 from fmdj_cloud.export.pose_nwb import PoseExport
 from fmdj_cloud.export.provenance import Source, find_source
 from fmdj_cloud.export.select import Exported
@@ -31,7 +32,7 @@ from fmdj_cloud.export.videos import view_videos
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.result_rows import Rows
 from fmdj_cloud.pipeline.session import SessionFacts, read_session
-from fmdj_cloud.storage.base import Store
+from fmdj_cloud.storage.base import OnBytes, Store
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class NwbOptions:
         From :func:`fmdj_cloud.export.metadata.read_metadata`; it wins over the database.
     slice_bytes : int
         Of masks or projections in memory at a time; a single trace of any kind is in memory as a whole.
+    progress : OnBytes
+        Told how many bytes of all arrays are written.
     """
 
     zone: dt.tzinfo = dt.UTC
@@ -63,6 +66,7 @@ class NwbOptions:
     overwrite: bool = False
     metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slice_bytes: int = 64 << 20
+    progress: OnBytes = lambda _done, _total: None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def export_nwb(choice: Exported, ledger: Ledger, store: Store, out: Path, option
     if not out.parent.is_dir():
         raise UsageError(f"There is no folder {out.parent}: make it first.")
     file, nframes, notes = _build(choice, ledger, store, out, options)
+    _tell(file, options.progress)
     partial = out.with_name(f".{out.stem}.{uuid.uuid4().hex[:12]}.partial.nwb")
     try:
         with NWBHDF5IO(str(partial), mode="w") as io:
@@ -141,7 +146,9 @@ def _build(
     session = read_session(lab.element.database, lab.element.VideoRecording, choice.recording)
     clock = _clock(choice, session, sources, options)
     svd = SvdRows(lab, choice.svd, _svd_params(asked)) if choice.svd is not None else None
-    pose = PoseExport(lab.inference, choice.pose) if choice.pose is not None and lab.inference is not None else None
+    pose = None
+    if choice.pose is not None and lab.inference is not None:
+        pose = PoseExport(lab.inference, choice.pose, lab.kept)
     lengths = [one.nframes for one in (svd, pose) if one is not None]
     notes = [*session.notes, *clock.notes, *(note for one in asked.values() for note in one.notes)]
     notes += [source.problem for source in sources.values() if source.problem]
@@ -170,6 +177,21 @@ def _build(
         pose.add_to(behavior, clock, sources[Kind.POSE], view=view, video=video, device=device)
     add_notes(file, lab.name, tuple(sources.values()), tuple(notes))
     return file, lengths[0], tuple(notes)
+
+
+def _tell(file: NWBFile, progress: OnBytes) -> None:
+    """Have all arrays tell when a piece of them is written."""
+    values = (value for container in file.objects.values() for value in container.fields.values())
+    arrays = {id(value): value for value in values if isinstance(value, Pieces)}
+    total, done = sum(array.nbytes for array in arrays.values()), 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    for array in arrays.values():
+        array.on_bytes = tell
 
 
 def _ask(task: TaskRecord | None, kind: Kind) -> _Asked:

@@ -15,6 +15,7 @@ from fmdj_cloud.export.iterators import trace
 from fmdj_cloud.export.provenance import Source
 from fmdj_cloud.export.timing import Timing
 from fmdj_cloud.pipeline.inference import Inference
+from fmdj_cloud.pipeline.kept import KeptBlobs
 from fmdj_cloud.pipeline.result_rows import Array, Rows
 
 _FRAME = "(x, y) in pixels from the upper left corner of the video's frame; x to the right, y down."
@@ -41,8 +42,8 @@ class PoseExport:
         If the rows hold no points.
     """
 
-    def __init__(self, inference: Inference, key: dict[str, Any]) -> None:
-        self._rows = Rows(inference.database, inference.BodyPartPosition, key)
+    def __init__(self, inference: Inference, key: dict[str, Any], kept: KeptBlobs) -> None:
+        self._rows = Rows(inference.database, inference.BodyPartPosition, key, kept)
         self.body_parts = tuple(sorted(str(row["body_part"]) for row in self._rows.all("body_part")))
         if not self.body_parts:
             raise InputError(f"{self._rows!r} holds no points: there is nothing to export.", check="export")

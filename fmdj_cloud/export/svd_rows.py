@@ -90,9 +90,12 @@ class SvdRows:
     def __init__(self, lab: Lab, key: dict[str, Any], params: SvdParams | None) -> None:
         element, database = lab.element, lab.element.database
         self._component = element.component
-        self._region = Rows(database, element.Region, key)
-        self._svd = {"mot": Rows(database, element.MotionSVD, key), "mov": Rows(database, element.MovieSVD, key)}
-        self.summary = Rows(database, element.Summary, key)
+        self._region = Rows(database, element.Region, key, lab.kept)
+        self._svd = {
+            "mot": Rows(database, element.MotionSVD, key, lab.kept),
+            "mov": Rows(database, element.MovieSVD, key, lab.kept),
+        }
+        self.summary = Rows(database, element.Summary, key, lab.kept)
         self.pupil = Rows(database, lab.signals.Pupil, key)
         self.blink = Rows(database, lab.signals.Blink, key)
         self.running = Rows(database, lab.signals.Running, key)

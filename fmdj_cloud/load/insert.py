@@ -21,6 +21,7 @@ from fmdj_cloud.load.pose_tables import write_pose
 from fmdj_cloud.load.prepare import Prepared
 from fmdj_cloud.load.results import LoadEnd
 from fmdj_cloud.load.svd_tables import write_svd
+from fmdj_cloud.load.verdict import count_findings
 from fmdj_cloud.load.writing import RowWriter
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.database import Database
@@ -101,6 +102,7 @@ def _insert_once(database: Database, ledger: Ledger, lab: Lab, prepared: Prepare
             _withdraw_if_changed(lab, prepared)
             writer = RowWriter(lab, slice_bytes)
             _WRITE[run.task_kind](lab, prepared, writer)
+            ledger.keep_quality(run.run_id, run.attempt, prepared.quality)
             written = writer.rows
     except _WithdrawnError as withdrawn:
         why = str(withdrawn)
@@ -130,6 +132,7 @@ def _count(prepared: Prepared, rows: Mapping[str, int]) -> None:
     pipeline = prepared.run.pipeline
     for table, number in rows.items():
         LOADER_ROWS.labels(table, pipeline).inc(number)
+    count_findings(prepared.quality, pipeline)
     LOADER_BYTES.labels(pipeline).inc(sum(file.size for file in prepared.manifest.files if file.role == "signals"))
 
 

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from fmdj_cloud.contracts import FailureClass, Outcome, RunRecord, RunState, Wanted
+from fmdj_cloud.contracts import RunRecord, RunState, Wanted
 from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError, FmdjError, LoadError, LostRaceError
+from fmdj_cloud.load.failing import fail_load
 from fmdj_cloud.load.insert import Insertion, insert_run
 from fmdj_cloud.load.prepare import prepared
+from fmdj_cloud.load.read import OutputsMissingError
 from fmdj_cloud.load.results import LoadEnd, LoadResult
 from fmdj_cloud.logs import log_context
 from fmdj_cloud.pipeline.database import Database
@@ -64,6 +66,8 @@ class Loader:
         self._labs: dict[str, Lab] = {}
         self._later: dict[str, tuple[int, float]] = {}
         """run_id -> (tries, when next), for published runs that met trouble."""
+        self._missed: dict[str, float] = {}
+        """run_id -> since when, for published runs whose outputs aren't all there."""
 
     def run_pass(self, stop: threading.Event | None = None, begin_s: float = math.inf) -> list[LoadResult]:
         """Try every published run that is due once, of each pipeline in turn, and of each the most urgent first.
@@ -93,6 +97,7 @@ class Loader:
         published = self._ledger.runs(states={RunState.PUBLISHED})
         known = {run.run_id for run in published}
         self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
+        self._missed = {run_id: since for run_id, since in self._missed.items() if run_id in known}
         self._beat("database")
         results: list[LoadResult] = []
         for run in in_turn(published, lambda run: run.pipeline):
@@ -150,7 +155,10 @@ class Loader:
             insertion, warnings = self._prepare_and_insert(run)
             end, sentence, rows = insertion.end, insertion.why, insertion.rows
         except LoadError as error:
-            end, sentence, trouble = self._fail(run, error)
+            if isinstance(error, OutputsMissingError) and self._may_come(run):
+                end, sentence, trouble = LoadEnd.LATER, error.sentence, error
+            else:
+                end, sentence, trouble = self._fail(run, error)
         except LostRaceError as error:
             end, sentence = LoadEnd.LOST, error.sentence
         except FmdjError as error:
@@ -172,6 +180,11 @@ class Loader:
         )
         return result, trouble
 
+    def _may_come(self, run: RunRecord) -> bool:
+        """Tell whether outputs that aren't there are waited for: a manifest may be seen before what it names."""
+        now = self._clock()
+        return now - self._missed.setdefault(run.run_id, now) < self._settings.load.missing_wait_s
+
     def _prepare_and_insert(self, run: RunRecord) -> tuple[Insertion, tuple[str, ...]]:
         lab = self._labs[run.pipeline]
         limits = self._settings.load
@@ -184,16 +197,15 @@ class Loader:
         for pipeline in self._settings.pipelines:
             if pipeline.name not in self._labs:
                 try:
-                    self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline)
+                    self._labs[pipeline.name] = open_lab(self._database, self._ledger, pipeline, objects=self._store)
                 except (ConfigError, DatabaseError) as error:
                     self._database.ensure_connected()
                     closed.append(type(error)(f"Pipeline {pipeline.name} can't be opened: {error.sentence}"))
         return closed
 
     def _fail(self, run: RunRecord, error: LoadError) -> tuple[LoadEnd, str, Exception | None]:
-        outcome = Outcome(failure_class=FailureClass.LOAD, sentence=error.sentence, check=error.check)
         try:
-            ours = self._ledger.fail(run.run_id, RunState.PUBLISHED, run.attempt, outcome)
+            ours = fail_load(self._ledger, run, error)
         except DatabaseError as database_error:
             return LoadEnd.LATER, database_error.sentence, database_error
         return (LoadEnd.FAILED if ours else LoadEnd.LOST), error.sentence, None

@@ -1,4 +1,4 @@
-"""Checks of the numbers in a signals.h5 file: are they what a camera and Facemap can yield?"""
+"""Checks of the traces in a signals.h5 file: are they what a camera and Facemap can yield?"""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fmdj_cloud.contracts import Manifest
-from fmdj_cloud.load.slices import component_slices
-from fmdj_cloud.load.structure import BASES
-from fmdj_cloud.load.verdict import Check, Verdict, judge, label
-from fmdj_cloud.settings import LoadSettings
-from fmdj_cloud.signals_h5 import Array, Basis, RegionInfo, SignalsReader
+from fmdj_cloud.contracts import Manifest, QualityFinding
+from fmdj_cloud.load.quality.seams import StepMeter, borders, count_seams, excess_at
+from fmdj_cloud.load.quality.traces import longest_rest, not_numbers, share_not_numbers, zeros_at_end
+from fmdj_cloud.load.structure import file_frames
+from fmdj_cloud.load.verdict import grade, judge, label
+from fmdj_cloud.settings import FlatThreshold, QualitySettings
+from fmdj_cloud.signals_h5 import Array, RegionInfo, SignalsReader
 
-_NORM_TOLERANCE = 0.01
 _MIN_FRAMES = 3
 """Row 0 of a motion trace copies row 1: with fewer frames, every trace is flat."""
-_MIB = 1 << 20
 
 
-def check_finite(signals: SignalsReader, limits: LoadSettings) -> Iterator[Check]:
-    """Check ``nan`` in every dataset, and ``norm`` of the masks on the way."""
+def check_finite(signals: SignalsReader, limits: QualitySettings) -> Iterator[QualityFinding]:
+    """Check ``nan`` of mean frame, mean motion and every trace."""
     summary = signals.summary()
     for name, picture in zip(("mean frame", "mean motion"), summary or (), strict=False):
-        yield _finite(None, name, _not_finite(picture))
+        yield finite(None, name, not_numbers(picture))
     for region in signals.regions():
         for name, trace in (
             ("motion", signals.motion(region.roi_no)),
@@ -31,107 +30,109 @@ def check_finite(signals: SignalsReader, limits: LoadSettings) -> Iterator[Check
             ("running", signals.running(region.roi_no)),
         ):
             if trace is not None:
-                yield _finite(region, name, _not_finite(trace))
-        for basis in BASES:
-            yield from _check_basis(signals, region, basis, limits)
-        yield from _check_pupil(signals, region, limits)
+                yield finite(region, name, not_numbers(trace))
+        if (pupil := signals.pupil(region.roi_no)) is not None:
+            share, field = max((share_not_numbers(trace), name) for name, trace in pupil.items())
+            sentence = (
+                f"The pupil trace {field} of {label(region)} has no value in {share:.3g} of the frames (at most "
+                "{limit}): check the ROI and its saturation on the video."
+            )
+            yield grade("nan", region, share, limits.nan, sentence, what="pupil")
 
 
-def check_tails(signals: SignalsReader, manifest: Manifest, limits: LoadSettings) -> Iterator[Check]:
+def check_tails(signals: SignalsReader, manifest: Manifest, limits: QualitySettings) -> Iterator[QualityFinding]:
     """Check ``tail``: zeros at the end of every motion trace of a view mean black frames (F7).
 
-    One region that stands still while another of the same view moves is a warning: a compressed video
-    of a still scene has exact zeros too.
+    One region that stands still while another of the same view moves is flagged only: a compressed video of a still
+    scene has exact zeros too.
     """
     views = max(len(manifest.views), 1)
     zeros: dict[int, tuple[RegionInfo, int]] = {}
     for region in signals.regions():
         motion = signals.motion(region.roi_no)
         if motion is not None and np.any(motion):  # all zeros is ``flat``
-            zeros[region.roi_no] = region, int(np.argmax(motion[::-1] != 0))
+            zeros[region.roi_no] = region, zeros_at_end(motion)
+    fail = limits.tail.fail
     for region, count in zeros.values():
         witnesses = [n for other, n in zeros.values() if _same_picture(region, other, views)]
-        ended = min(witnesses) > limits.max_tail_zeros
         sentence = (
-            f"The motion of {label(region)} ends with {count} zeros (at most {limits.max_tail_zeros}): the video turned"
-            " black or stood still before its end; look at its last frames."
+            f"The motion of {label(region)} ends with {count} zeros (at most {{limit}}): the video turned black or"
+            " stood still before its end; look at its last frames."
         )
-        yield judge(
-            "tail",
-            region,
-            count <= limits.max_tail_zeros,
-            count,
-            limits.max_tail_zeros,
-            sentence,
-            otherwise=Verdict.FAIL if ended else Verdict.WARN,
-        )
+        ended = fail is not None and min(witnesses) > fail
+        yield grade("tail", region, count, limits.tail, sentence, what="motion", may_fail=ended)
 
 
-def check_flat(signals: SignalsReader, limits: LoadSettings) -> Iterator[Check]:
-    """Check ``flat``: motion and pupil area vary; a blink trace that doesn't is a warning."""
+def check_flat(signals: SignalsReader, limits: QualitySettings) -> Iterator[QualityFinding]:
+    """Check ``flat``: motion and pupil area vary; blink and running are flagged if they never do."""
     if signals.nframes < _MIN_FRAMES:
         return
+    never = FlatThreshold(warn=limits.flat.fail, fail=None)
     for region in signals.regions():
         if (motion := signals.motion(region.roi_no)) is not None:
-            yield _flat(region, "motion", motion, limits, Verdict.FAIL)
+            yield flat(region, "motion", longest_rest(motion), limits.flat)
         if (pupil := signals.pupil(region.roi_no)) is not None:
-            yield _flat(region, "pupil area", pupil["area"], limits, Verdict.FAIL)
+            yield flat(region, "pupil area", longest_rest(pupil["area"]), limits.flat)
         if (blink := signals.blink(region.roi_no)) is not None:
-            yield _flat(region, "blink trace", blink, limits, Verdict.WARN)
+            yield flat(region, "blink trace", longest_rest(blink), never)
+        if (running := signals.running(region.roi_no)) is not None:
+            yield flat(region, "running", longest_rest(running), never)
 
 
-def _not_finite(values: Array) -> int:
-    return int(values.size - np.count_nonzero(np.isfinite(values)))
+def check_seams(signals: SignalsReader, manifest: Manifest, limits: QualitySettings) -> Iterator[QualityFinding]:
+    """Check ``seams`` and ``pieces`` of motion: it runs on across the borders of Facemap's chunks."""
+    at = borders(signals.nframes, file_frames(manifest))
+    for region in signals.regions():
+        if (motion := signals.motion(region.roi_no)) is not None:
+            meter = StepMeter(signals.nframes)
+            meter.add(motion)
+            yield from seams(region, "motion", meter.changes, at, limits)
+            yield from pieces(region, "motion", excess_at(meter.changes, at), at, limits)
 
 
-def _finite(region: RegionInfo | None, name: str, count: int) -> Check:
+def finite(region: RegionInfo | None, name: str, count: int) -> QualityFinding:
+    """Return what ``nan`` says of a dataset with `count` values that aren't finite numbers."""
     where = name if region is None else f"{name} of {label(region)}"
     sentence = f"signals.h5: {where} has {count} values that aren't finite numbers: compute the task again."
-    return judge("nan", region, count == 0, count, 0, sentence)
+    return judge("nan", region, count == 0, count, 0, sentence, what=name)
 
 
-def _check_basis(signals: SignalsReader, region: RegionInfo, basis: Basis, limits: LoadSettings) -> Iterator[Check]:
-    if not signals.n_components(region.roi_no, basis):
-        return
-    bad, deviation = 0, 0.0
-    for part in component_slices(signals, region.roi_no, basis, limits.slice_mib * _MIB):
-        bad += _not_finite(part.masks) + _not_finite(part.projections)
-        norms = np.linalg.norm(part.masks.reshape(len(part.masks), -1).astype(np.float64), axis=1)
-        deviation = max(deviation, float(np.max(np.abs(norms - 1))))
-    values = signals.singular_values(region.roi_no, basis)
-    bad += 0 if values is None else _not_finite(values)
-    yield _finite(region, f"{basis}SVD", bad)
-    if not bad:
-        sentence = (
-            f"The {basis}SVD masks of {label(region)} have norms up to {deviation:.3g} away from 1: their scale"
-            " can't be compared between recordings (F5)."
-        )
-        good = deviation <= _NORM_TOLERANCE
-        yield judge("norm", region, good, deviation, _NORM_TOLERANCE, sentence, otherwise=Verdict.WARN)
-
-
-def _check_pupil(signals: SignalsReader, region: RegionInfo, limits: LoadSettings) -> Iterator[Check]:
-    pupil = signals.pupil(region.roi_no)
-    if pupil is None:
-        return
-    share, field = max((_not_finite(trace) / max(1, trace.size), name) for name, trace in pupil.items())
+def flat(region: RegionInfo, name: str, rest: float, limits: FlatThreshold) -> QualityFinding:
+    """Return what ``flat`` says of a trace whose longest rest is `rest` of it."""
     sentence = (
-        f"The pupil trace {field} of {label(region)} has no value in {share:.0%} of the frames (at most"
-        f" {limits.max_nan_fraction:.0%}): check the ROI and its saturation on the video."
+        f"The {name} of {label(region)} is flat: it doesn't change over {rest:.3g} of the recording (at most "
+        "{limit}); check that the ROI lies where something moves, and that the video doesn't stand still."
     )
-    yield judge("nan", region, share <= limits.max_nan_fraction, share, limits.max_nan_fraction, sentence)
+    return grade("flat", region, rest, limits, sentence, what=name)
 
 
-def _flat(region: RegionInfo, name: str, trace: Array, limits: LoadSettings, otherwise: Verdict) -> Check:
-    finite = trace[np.isfinite(trace)]
-    variance = float(np.var(finite, dtype=np.float64)) if finite.size else 0.0
+def seams(
+    region: RegionInfo, name: str, changes: Array, at: list[int], limits: QualitySettings
+) -> Iterator[QualityFinding]:
+    """Yield what ``seams`` says of the changes of a trace, or of several together; nothing where there is no border."""
+    count, judged = count_seams(changes, at)
+    if not judged:
+        return
     sentence = (
-        f"The {name} of {label(region)} is flat: its variance is {variance:.3g} (more than {limits.min_variance:g} is"
-        " asked); check that the ROI lies where something moves, and the video."
+        f"The {name} of {label(region)} jumps at {count} of {judged} borders of chunks as it does nowhere around (a "
+        f"share of {count / judged:.3g}, at most {{limit}}): its pieces may have been computed apart; compute the task"
+        " again."
     )
-    return judge(
-        "flat", region, variance > limits.min_variance, variance, limits.min_variance, sentence, otherwise=otherwise
+    yield grade("seams", region, count / judged, limits.seams, sentence, what=name)
+
+
+def pieces(
+    region: RegionInfo, name: str, excess: float, at: list[int], limits: QualitySettings
+) -> Iterator[QualityFinding]:
+    """Yield what ``pieces`` says of a trace, or of several together; nothing where there is no border."""
+    if not at:
+        return
+    sentence = (
+        f"The {name} of {label(region)} runs on less across the {len(at)} borders of chunks than elsewhere, by "
+        f"{excess:.3g} standard errors (at most {{limit}}): it may have been computed in pieces that don't fit; "
+        "compute the task again."
     )
+    yield grade("pieces", region, max(0.0, excess), limits.pieces, sentence, what=name)
 
 
 def _same_picture(region: RegionInfo, other: RegionInfo, views: int) -> bool:

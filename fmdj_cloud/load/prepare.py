@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmdj_cloud.contracts import Kind, Manifest, RunRecord, RunSpec
+from fmdj_cloud.contracts import Kind, Manifest, QualityFinding, RunRecord, RunSpec, Verdict
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load.check import check_keypoints, check_signals, require
 from fmdj_cloud.load.read import fetched_signals, output_dir, read_published
-from fmdj_cloud.load.verdict import Check, Verdict
+from fmdj_cloud.load.verdict import condensed
 from fmdj_cloud.names import parse_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -56,6 +56,8 @@ class Prepared:
         View whose keypoints are loaded, where there are any.
     max_components : int or None
         Components of every region that are loaded, at most.
+    quality : tuple of QualityFinding
+        What quality control found, as far as it is kept.
     """
 
     run: RunRecord
@@ -65,6 +67,7 @@ class Prepared:
     output_dir: str | None
     pose_view: int = 0
     max_components: int | None = None
+    quality: tuple[QualityFinding, ...] = ()
 
 
 def published(store: Store, ledger: Ledger, run: RunRecord) -> Published:
@@ -125,15 +128,20 @@ def prepared(
         warnings = tuple(check.sentence for check in checks if check.verdict is Verdict.WARN)
         view = found.spec.pose.pose_view if found.spec.pose is not None else 0
         most = limits.max_components
-        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder, view, most), warnings
+        kept = condensed(checks)
+        yield Prepared(run, parse_key(run.task), found.manifest, signals, folder, view, most, kept), warnings
 
 
-def _check(ledger: Ledger, lab: Lab, found: Published, signals: SignalsReader, limits: LoadSettings) -> list[Check]:
+def _check(
+    ledger: Ledger, lab: Lab, found: Published, signals: SignalsReader, limits: LoadSettings
+) -> list[QualityFinding]:
     accept = {*found.spec.accept, *ledger.accepted(found.run)}
-    pose = found.spec.pose
+    pose, key = found.spec.pose, parse_key(found.run.task)
+    info = lab.tasks_of(found.run).recording_info(key)
+    recorded = None if info is None else info.nframes
     if pose is None:
-        return check_signals(signals, found.manifest, found.spec.svd, limits, accept)
-    task = lab.tasks_of(found.run).get(parse_key(found.run.task))
+        return check_signals(signals, found.manifest, found.spec.svd, limits, accept, recorded=recorded)
+    task = lab.tasks_of(found.run).get(key)
     # A task that is gone has no model any more, and gets no rows either
     declared = pose.body_parts if task is None or task.model is None else task.model.body_parts
-    return check_keypoints(signals, found.manifest, pose.pose_view, declared, accept)
+    return check_keypoints(signals, found.manifest, pose.pose_view, declared, limits, accept, recorded=recorded)

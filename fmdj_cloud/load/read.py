@@ -30,6 +30,10 @@ _MAX_JSON_BYTES = 16 << 20
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+class OutputsMissingError(LoadError):
+    """Something that was published isn't there: a store that copies its objects elsewhere may show them later."""
+
+
 def read_published(store: Store, run: RunRecord, attempt: AttemptRecord) -> tuple[RunSpec, Manifest]:
     """Read the spec and the pinned manifest of a published run.
 
@@ -43,14 +47,16 @@ def read_published(store: Store, run: RunRecord, attempt: AttemptRecord) -> tupl
 
     Raises
     ------
+    OutputsMissingError
+        If one is gone.
     LoadError
-        If one is gone, isn't what the ledger recorded, or belongs to another run or attempt.
+        If one isn't what the ledger recorded, or belongs to another run or attempt.
     """
     if run.manifest_sha256 is None:
         raise LoadError(f"Run {run.run_id} is published without a manifest's digest: retry it.")
     data = pinned_bytes(store, attempt.folder, run.manifest_sha256)
     if data is None:
-        raise LoadError(
+        raise OutputsMissingError(
             f"{manifest_uri(attempt.folder)} is gone or was overwritten, and no copy of the manifest "
             f"{run.manifest_sha256[:12]}... is left: retry the run."
         )
@@ -84,9 +90,11 @@ def fetched_signals(store: Store, folder: str, manifest: Manifest, workdir: Path
 
     Raises
     ------
+    OutputsMissingError
+        If the object is gone.
     LoadError
-        If the manifest names no such file, or the object is gone, isn't the one that was published, or isn't laid out
-        as documented.
+        If the manifest names no such file, or the object isn't the one that was published, or isn't laid out as
+        documented.
     """
     named = signals_file(manifest)
     uri = file_uri(folder, named.path)
@@ -95,7 +103,9 @@ def fetched_signals(store: Store, folder: str, manifest: Manifest, workdir: Path
         try:
             store.download(uri, path, size=named.size, sha256=named.sha256)
         except ObjectMissingError as error:
-            raise LoadError(f"{uri} is gone since it was published: retry the run to compute it again.") from error
+            raise OutputsMissingError(
+                f"{uri} is gone since it was published: retry the run to compute it again."
+            ) from error
         except IntegrityError as error:
             raise LoadError(
                 f"{uri} isn't the file that was published ({error.sentence}): retry the run to compute it again."
@@ -155,8 +165,8 @@ def _read_spec(store: Store, attempt: AttemptRecord) -> RunSpec:
     uri = f"{attempt.folder}/spec.json"
     data = _get(store, uri)
     if data is None or _sha256(data) != attempt.spec_sha256:
-        state = "is gone" if data is None else "was overwritten"
-        raise LoadError(f"{uri} {state}: what was asked for can't be compared with the outputs; retry the run.")
+        state, kind = ("is gone", OutputsMissingError) if data is None else ("was overwritten", LoadError)
+        raise kind(f"{uri} {state}: what was asked for can't be compared with the outputs; retry the run.")
     return _parse(RunSpec, data, uri)
 
 

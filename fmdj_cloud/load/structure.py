@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from fmdj_cloud.contracts import Manifest, RoiKind, SvdParams
-from fmdj_cloud.load.verdict import Check, judge, label
+from fmdj_cloud.contracts import Manifest, QualityFinding, RoiKind, SvdParams
+from fmdj_cloud.load.verdict import judge, label
 from fmdj_cloud.signals_h5 import FULL_FRAME, PUPIL_FIELDS, Basis, RegionInfo, SignalsReader
 
 MAX_COMPONENTS = 500
@@ -45,7 +45,7 @@ def expected_regions(params: SvdParams) -> dict[int, tuple[str, int, frozenset[s
     return regions
 
 
-def check_regions(signals: SignalsReader, params: SvdParams) -> Iterator[Check]:
+def check_regions(signals: SignalsReader, params: SvdParams) -> Iterator[QualityFinding]:
     """Check ``regions``: those that were asked for and no other, each of its kind, with its signals."""
     expected = expected_regions(params)
     found = {region.roi_no: region for region in signals.regions()}
@@ -73,7 +73,7 @@ def check_regions(signals: SignalsReader, params: SvdParams) -> Iterator[Check]:
         yield _short_name(region)
 
 
-def check_imported_regions(signals: SignalsReader) -> Iterator[Check]:
+def check_imported_regions(signals: SignalsReader) -> Iterator[QualityFinding]:
     """Check ``regions`` where nobody asked for any: numbers without a gap, and only signals of each one's kind."""
     regions = signals.regions()
     numbers = [region.roi_no for region in regions]
@@ -88,7 +88,7 @@ def check_imported_regions(signals: SignalsReader) -> Iterator[Check]:
         yield _short_name(region)
 
 
-def check_summary(signals: SignalsReader) -> Iterator[Check]:
+def check_summary(signals: SignalsReader) -> Iterator[QualityFinding]:
     """Check ``summary``: mean frame and mean motion are pictures of one shape."""
     summary = signals.summary()
     value = "missing" if summary is None else f"{summary[0].shape} and {summary[1].shape}"
@@ -97,7 +97,7 @@ def check_summary(signals: SignalsReader) -> Iterator[Check]:
     yield judge("summary", None, good, value, "two of one shape", sentence)
 
 
-def check_frames(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
+def check_frames(signals: SignalsReader, manifest: Manifest) -> Iterator[QualityFinding]:
     """Check ``frames``: file, manifest, videos and every trace have the same number."""
     yield from check_counts(signals, manifest)
     count = signals.nframes
@@ -105,16 +105,16 @@ def check_frames(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
         for path in (path for paths in _DATASETS.values() for path in paths):
             if (shape := signals.shape(region.roi_no, path)) is not None:
                 sentence = f"signals.h5: {path} of {label(region)} has {shape[0]} rows for {count} frames."
-                yield judge("frames", region, shape[0] == count, shape[0], count, sentence)
+                yield judge("frames", region, shape[0] == count, shape[0], count, sentence, what=path)
 
 
-def check_counts(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
+def check_counts(signals: SignalsReader, manifest: Manifest) -> Iterator[QualityFinding]:
     """Check ``frames`` of the whole file: it, the manifest and the videos have the same number."""
     count = signals.nframes
     sentence = f"signals.h5 has {count} frames, its manifest says {manifest.nframes}: compute the task again."
     yield judge("frames", None, count == manifest.nframes, count, manifest.nframes, sentence)
     if manifest.views:
-        decoded = _common_frames(manifest)
+        decoded = sum(file_frames(manifest))
         sentence = (
             f"{manifest.nframes} frames were computed, but the videos have {decoded} decodable frames (the shortest"
             " view counts): some were made up or lost; look at the videos and compute the task again."
@@ -122,7 +122,14 @@ def check_counts(signals: SignalsReader, manifest: Manifest) -> Iterator[Check]:
         yield judge("frames", None, decoded == manifest.nframes, manifest.nframes, decoded, sentence)
 
 
-def check_components(signals: SignalsReader) -> Iterator[Check]:
+def file_frames(manifest: Manifest) -> tuple[int, ...]:
+    """Return the decodable frames that all views have in each file; none if views have other numbers of files."""
+    if len({len(view.frames) for view in manifest.views}) != 1:
+        return ()
+    return tuple(min(frames) for frames in zip(*(view.frames for view in manifest.views), strict=True))
+
+
+def check_components(signals: SignalsReader) -> Iterator[QualityFinding]:
     """Check ``components``: masks, projections, singular values agree; at most what Facemap can yield."""
     for region in signals.regions():
         for basis in BASES:
@@ -130,14 +137,14 @@ def check_components(signals: SignalsReader) -> Iterator[Check]:
                 yield from _check_basis(signals, region, basis)
 
 
-def _check_basis(signals: SignalsReader, region: RegionInfo, basis: Basis) -> Iterator[Check]:
+def _check_basis(signals: SignalsReader, region: RegionInfo, basis: Basis) -> Iterator[QualityFinding]:
     count = signals.n_components(region.roi_no, basis)
     masks = signals.shape(region.roi_no, f"{basis}/masks") or ()
     values = signals.shape(region.roi_no, f"{basis}/singular_values")
     found = f"{count} projections, masks {masks}, singular values {'none' if values is None else values}"
     agree = len(masks) == 3 and masks[2] == count and (values is None or values == (count,))
     sentence = f"signals.h5: {basis}SVD of {label(region)} doesn't agree in number: {found}."
-    yield judge("components", region, agree, found, "equal numbers", sentence)
+    yield judge("components", region, agree, found, "equal numbers", sentence, what=f"{basis}SVD")
     if not agree:
         return
     motion = signals.motion(region.roi_no)
@@ -147,19 +154,12 @@ def _check_basis(signals: SignalsReader, region: RegionInfo, basis: Basis) -> It
         f"signals.h5: {basis}SVD of {label(region)} has {count} components; from {masks[0]} x {masks[1]} pixels and"
         f" {signals.nframes} frames come {least} to {most}."
     )
-    yield judge("components", region, least <= count <= most, count, most, sentence)
+    yield judge("components", region, least <= count <= most, count, most, sentence, what=f"{basis}SVD")
 
 
-def _short_name(region: RegionInfo) -> Check:
+def _short_name(region: RegionInfo) -> QualityFinding:
     sentence = f"signals.h5: the name of {label(region)} has more than {NAME_MAX} characters."
     return judge("regions", region, len(region.name) <= NAME_MAX, len(region.name), NAME_MAX, sentence)
-
-
-def _common_frames(manifest: Manifest) -> int:
-    """Decodable frames that all views have, file by file (views with other numbers of files have none in common)."""
-    if len({len(view.frames) for view in manifest.views}) != 1:
-        return 0
-    return sum(min(frames) for frames in zip(*(view.frames for view in manifest.views), strict=True))
 
 
 def _numbers(regions: Collection[int]) -> str:

@@ -35,6 +35,7 @@ class RowWriter:
 
     def __init__(self, lab: Lab, slice_bytes: int) -> None:
         self._database = lab.element.database
+        self._kept = lab.kept
         self._largest = largest_statement(self._database)
         self.slice_bytes = min(slice_bytes, self._largest)
         self.rows: dict[str, int] = {}
@@ -61,7 +62,7 @@ class RowWriter:
                 f"{table.__name__} has no attribute {', '.join(sorted(unknown))}: its schema is none of "
                 "element-facemap 0.1 to 0.3; correct the pipeline's schemas in the settings."
             )
-        insert_rows(self._database, table, rows, largest=self._largest, statement=self.slice_bytes)
+        insert_rows(self._database, table, rows, largest=self._largest, statement=self.slice_bytes, kept=self._kept)
         self.rows[name] = self.rows.get(name, 0) + len(rows)
 
 

@@ -40,6 +40,9 @@ def encode(table: Any, row: Mapping[str, Any]) -> dict[str, Any]:
 def to_sql_row(table: Any, row: Mapping[str, Any], backend: str) -> dict[str, Any] | None:
     """Return a row as arguments of raw SQL; None if a column has a codec that only DataJoint can apply.
 
+    Blobs that belong into an object store are bytes like all others: what their column holds is known once they are
+    there (:class:`~fmdj_cloud.pipeline.kept.KeptBlobs`).
+
     Parameters
     ----------
     table : datajoint table
@@ -56,7 +59,7 @@ def to_sql_row(table: Any, row: Mapping[str, Any], backend: str) -> dict[str, An
             values[name] = None
         elif attribute.codec is None and not attribute.json:
             values[name] = pack(value) if is_blob(attribute) else to_sql(attribute, value, backend)
-        elif type(attribute.codec) is BlobCodec and attribute.store is None:
+        elif type(attribute.codec) is BlobCodec:
             values[name] = pack(value)
         else:
             return None
@@ -67,6 +70,17 @@ def pack(value: Any) -> bytes:
     """Return the bytes of a blob; floating-point arrays, which are noise to a compressor, as they are."""
     noise = isinstance(value, np.ndarray) and value.dtype.kind in "fc"
     return bytes(blob.pack(value, compress=not noise))
+
+
+def unpack(packed: bytes) -> Any:
+    """Return what a blob holds.
+
+    Raises
+    ------
+    Exception
+        Whatever DataJoint's unpacking raises on damaged bytes.
+    """
+    return blob.unpack(packed)
 
 
 def decode(attribute: Any, value: Any) -> Any:
@@ -88,7 +102,7 @@ def decode(attribute: Any, value: Any) -> Any:
     if is_blob(attribute):
         raw = value.tobytes() if isinstance(value, memoryview) else value
         packed = isinstance(raw, bytes | bytearray) and bytes(raw[:6]).startswith(_MAGIC)
-        return blob.unpack(bytes(raw)) if packed else raw
+        return unpack(bytes(raw)) if packed else raw
     if is_uuid(attribute):
         return value if isinstance(value, uuid.UUID) else _to_uuid(value)
     return value.item() if isinstance(value, np.generic) else value

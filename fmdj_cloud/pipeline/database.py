@@ -12,6 +12,7 @@ import datajoint as dj
 
 from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError
 from fmdj_cloud.pipeline.dialect import Backend, Dialect, dialect_of
+from fmdj_cloud.pipeline.keepalive import keep_alive
 from fmdj_cloud.pipeline.repeating import REPEATING, Repeating
 from fmdj_cloud.settings import DatabaseSettings
 
@@ -265,6 +266,7 @@ class Database:
 
     def _begin_session(self) -> None:
         # The limit is not for a connection that others use too: their transactions may take their time
+        keep_alive(self.connection._conn)
         own = () if isinstance(self.instance, _GivenInstance) else (self.settings.idle_transaction_s,)
         for statement in (*self.dialect.session, *map(self.dialect.idle_limit, own)):
             self.connection._conn.cursor().execute(statement)

@@ -57,7 +57,12 @@ class Element:
 
 
 def declare_element(
-    database: Database, schema_name: str, *, linking_module: Any, runner: Runner | None = None
+    database: Database,
+    schema_name: str,
+    *,
+    linking_module: Any,
+    runner: Runner | None = None,
+    projections: str | None = None,
 ) -> Element:
     """Declare the Element's tables where they aren't yet, and open them.
 
@@ -70,6 +75,8 @@ def declare_element(
         connection; a str is imported.
     runner : Runner, optional
         Does the work of ``populate()`` on these tables; made for `database`.
+    projections : str, optional
+        DataJoint store in which tables that aren't there yet are to keep projections.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def declare_element(
     if missing:
         raise ConfigError(f"The linking module {_name(linked)} has no table {' and no '.join(missing)}: add it.")
     _refuse_old_tables(database, schema_name)
-    classes = element_classes(runner)
+    classes = element_classes(runner, projections)
     with database.exclusive(f"fmdj-declare-{schema_name}"):
         schema = database.instance.Schema(schema_name)
         context = {"Session": linked.Session, "Device": linked.Device, **classes}

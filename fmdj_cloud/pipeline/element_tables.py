@@ -6,6 +6,7 @@ them; the types are the portable ones of DataJoint 2.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import datajoint as dj
@@ -105,13 +106,19 @@ def table_class(name: str, tier: type, definition: str, doc: str, **members: Any
     return type(tier)(name, (tier,), {"definition": definition, "__doc__": doc, **members})
 
 
-def element_classes(runner: Runner | None = None) -> dict[str, Any]:
+def _kept(definition: str, store: str | None) -> str:
+    return definition if store is None else re.sub(r"(?m)^(projection +: <blob)>", rf"\1@{store}>", definition)
+
+
+def element_classes(runner: Runner | None = None, projections: str | None = None) -> dict[str, Any]:
     """Return fresh classes of all master tables by name, in the order in which they are declared.
 
     Parameters
     ----------
     runner : Runner, optional
         Does the work of ``populate()``.
+    projections : str, optional
+        DataJoint store in which projections are kept.
     """
     classes: dict[str, Any] = {}
 
@@ -141,8 +148,8 @@ def element_classes(runner: Runner | None = None) -> dict[str, Any]:
     )
     parts = {
         "Region": table_class("Region", dj.Part, REGION, "A region and its motion."),
-        "MotionSVD": table_class("MotionSVD", dj.Part, MOTION_SVD, "Components of the motion."),
-        "MovieSVD": table_class("MovieSVD", dj.Part, MOVIE_SVD, "Components of the movie."),
+        "MotionSVD": table_class("MotionSVD", dj.Part, _kept(MOTION_SVD, projections), "Components of the motion."),
+        "MovieSVD": table_class("MovieSVD", dj.Part, _kept(MOVIE_SVD, projections), "Components of the movie."),
         "Summary": table_class("Summary", dj.Part, SUMMARY, "Averages."),
     }
     classes["FacialSignal"] = table_class(

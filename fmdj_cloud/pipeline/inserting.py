@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.pipeline import codec
 from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.kept import KeptBlobs, store_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ _POSTGRES_BYTES = 1 << 30
 """PostgreSQL allocates no more for a statement, whatever its settings (MaxAllocSize)."""
 _SMALL = 32
 """Bytes that a value is counted as which is no blob and no string."""
+_AT_ONCE = 8
+"""Blobs on their way to an object store."""
 Values = dict[str, Any]
 
 
@@ -40,6 +44,7 @@ def insert_rows(
     *,
     largest: int | None = None,
     statement: int | None = None,
+    kept: KeptBlobs | None = None,
 ) -> None:
     """Insert rows, in as many statements as the server's limit demands.
 
@@ -56,11 +61,16 @@ def insert_rows(
     statement : int, optional
         Bytes of arrays in a statement, where fewer than `largest` are wanted: the driver holds several copies. A
         single value may have more.
+    kept : KeptBlobs, optional
+        For tables that keep blobs in an object store: they are there before the rows are. Those of a transaction that
+        is undone are used by the next that writes the same.
 
     Raises
     ------
     LoadError
         If a single value is larger than the server takes.
+    StorageError
+        If an object store doesn't take a blob.
     datajoint.errors.DataJointError
         As DataJoint's own insert: a duplicate, a foreign key, a lost connection.
     """
@@ -69,12 +79,31 @@ def insert_rows(
     if len(plain) < len(encoded):  # a codec of the lab's own
         table.insert([codec.encode(table, row) for row in rows], allow_direct_insert=True)
         return
+    if kept is not None:
+        _keep(kept, table, plain)
     limits = [limit for limit in (largest, statement) if limit is not None]
     for piece in _pieces(plain, min(limits, default=None)):
         if limits and len(piece) == 1 and _size(piece[0]) > min(limits):
             _insert_in_steps(database, table, piece[0], largest, min(limits))
         else:
             _insert(database, table, piece)
+
+
+def _keep(kept: KeptBlobs, table: Any, rows: Sequence[Values]) -> None:
+    """Put blobs where their columns keep them, and leave what these hold of them."""
+    stores = {name: store_of(table.heading[name]) for name in rows[0]} if rows else {}
+    wanted = [
+        (row, name, store)
+        for row in rows
+        for name, store in stores.items()
+        if store is not None and row[name] is not None
+    ]
+    if not wanted:
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda one: kept.put(table.database, one[2], one[0][one[1]]), wanted)
+        for (row, name, _), held in zip(wanted, found, strict=True):
+            row[name] = held
 
 
 def _pieces(rows: Sequence[Values], limit: int | None) -> Iterator[list[Values]]:

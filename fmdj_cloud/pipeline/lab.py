@@ -12,12 +12,14 @@ from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element, open_element
 from fmdj_cloud.pipeline.inference import Inference, open_inference
+from fmdj_cloud.pipeline.kept import KeptBlobs
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.pose_tasks import PoseTasks
 from fmdj_cloud.pipeline.signals import SignalTables, declare_signals
 from fmdj_cloud.pipeline.svd_tasks import SvdTasks
 from fmdj_cloud.pipeline.tasks import Tasks
 from fmdj_cloud.settings import PipelineSettings
+from fmdj_cloud.storage import Store
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Lab:
     tables : tuple of Tasks
         Its task tables: FacemapTask, and FacemapInferenceTask where there is one.
     signals : SignalTables
+    kept : KeptBlobs
+        What its tables keep in object stores.
     """
 
     settings: PipelineSettings
@@ -40,6 +44,7 @@ class Lab:
     inference: Inference | None
     tables: tuple[Tasks, ...]
     signals: SignalTables
+    kept: KeptBlobs
 
     @property
     def name(self) -> str:
@@ -103,7 +108,14 @@ class Lab:
         return [(tasks, key) for _, tasks, key in found[:limit]]
 
 
-def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, *, claimed_only: bool = False) -> Lab:
+def open_lab(
+    database: Database,
+    ledger: Ledger,
+    settings: PipelineSettings,
+    *,
+    objects: Store | None = None,
+    claimed_only: bool = False,
+) -> Lab:
     """Open a pipeline's schemas and make sure that our own tables for it exist.
 
     Parameters
@@ -111,25 +123,33 @@ def open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, *, 
     database : Database
     ledger : Ledger
     settings : PipelineSettings
+    objects : Store, optional
+        For programs that read or write results: columns may keep theirs in an object store.
     claimed_only : bool
         Whether only tasks that belong to a FacemapRun are pending (``controller.trigger: facemapruns``).
 
     Raises
     ------
     ConfigError
-        If a schema isn't there or isn't an Element's.
+        If a schema isn't there or isn't an Element's, or keeps values where the settings don't say.
     DatabaseError
         If the server is gone.
     """
-    return database.guarded(_open_lab, database, ledger, settings, claimed_only)
+    return database.guarded(_open_lab, database, ledger, settings, objects, claimed_only)
 
 
-def _open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, claimed_only: bool) -> Lab:
+def _open_lab(
+    database: Database, ledger: Ledger, settings: PipelineSettings, objects: Store | None, claimed_only: bool
+) -> Lab:
     element = open_element(database, settings.behavior_schema)
+    kept = KeptBlobs(settings.stores, objects)
+    for table in (element.Region, element.MotionSVD, element.MovieSVD, element.Summary):
+        kept.require(table)
     inference = None
     tables: tuple[Tasks, ...] = (SvdTasks(database, element, ledger, settings, claimed_only=claimed_only),)
     if settings.inference_schema is not None:
         inference = open_inference(database, settings.inference_schema, element=element)
+        kept.require(inference.BodyPartPosition)
         tables += (PoseTasks(database, element, inference, ledger, settings, claimed_only=claimed_only),)
     return Lab(
         settings=settings,
@@ -137,4 +157,5 @@ def _open_lab(database: Database, ledger: Ledger, settings: PipelineSettings, cl
         inference=inference,
         tables=tables,
         signals=declare_signals(database, element, settings.name),
+        kept=kept,
     )

@@ -16,9 +16,12 @@ from fmdj_cloud.contracts import (
 )
 from fmdj_cloud.errors import LostRaceError
 from fmdj_cloud.names import canonical_key, display_key
+from fmdj_cloud.pipeline.ledger_base import NOTHING
 from fmdj_cloud.pipeline.ledger_bindings import ACTIVE
 from fmdj_cloud.pipeline.ledger_leader import Leadership, Pipelines, Requests
+from fmdj_cloud.pipeline.ledger_quality import Quality
 from fmdj_cloud.pipeline.ledger_restore import Restoring
+from fmdj_cloud.pipeline.ledger_search import Searching
 from fmdj_cloud.pipeline.ledger_triggers import Triggers
 from fmdj_cloud.pipeline.ledger_yielding import Yielding
 from fmdj_cloud.pipeline.repeating import repeated
@@ -31,7 +34,7 @@ ManifestVerifies = Callable[[str, int, str], bool]
 """(run folder, attempt, manifest sha256) -> whether that manifest still verifies."""
 
 
-class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers, Yielding):
+class Ledger(Leadership, Pipelines, Quality, Requests, Restoring, Searching, Triggers, Yielding):
     """All of the ledger on one connection.
 
     Its schema is declared where it isn't yet. Every state change is one conditional UPDATE on the run's
@@ -231,7 +234,9 @@ class Ledger(Leadership, Pipelines, Requests, Restoring, Triggers, Yielding):
                 "shards": plan.shards,
             }
         also = ("plan = %s", (plan.model_dump_json().encode(),)) if not reload else ("", ())
-        if not self._change(found.run_id, {found.state}, found.attempt, sets, epoch=None, also=also):
+        # outputs that verified a moment ago may have been given up since, by housekeeping
+        still = (" AND manifest_sha256 = %s", (found.manifest_sha256,)) if reload else NOTHING
+        if not self._change(found.run_id, {found.state}, found.attempt, sets, epoch=None, where=still, also=also):
             raise LostRaceError(f"Run {found.run_id} changed while it was planned again.")
 
     def _bind(self, task: TaskRecord, run_id: str, begins: bool) -> None:

@@ -43,6 +43,7 @@ class LedgerBase:
         self._attempt = database.quote(schema, "run__attempt")
         self._job = database.quote(schema, "run__job")
         self._acceptance = database.quote(schema, "acceptance")
+        self._quality = database.quote(schema, "quality")
         self._recompute = database.quote(schema, "recompute")
         self._claim = database.quote(schema, "claim")
 

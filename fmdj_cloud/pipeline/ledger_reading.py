@@ -36,6 +36,17 @@ class RunReading(LedgerBase):
         cut = "" if limit is None else f" LIMIT {int(limit)}"
         return self._runs(where, args, f" ORDER BY priority, created, run_id{cut}")
 
+    def run_ids(self, states: Collection[RunState]) -> list[str]:
+        """Return the ids of all runs in some states, by priority, then oldest first: there may be very many."""
+        names = tuple(sorted(RunState(state).value for state in states))
+        sql = f"SELECT run_id FROM {self._run} WHERE state IN ({one_of(names)}) ORDER BY priority, created, run_id"
+        return [str(run_id) for (run_id,) in self.database.query(sql, names)]
+
+    def runs_wanted_otherwise(self, state: RunState, wanted: Wanted) -> list[RunRecord]:
+        """Return the runs of a state of which people want anything but `wanted`, by priority, then oldest first."""
+        where = ("state = %s AND wanted <> %s", (state.value, wanted.value))
+        return self._runs(*where, " ORDER BY priority, created, run_id")
+
     def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
         """Return runs by their ids, in no order; those that there aren't are left out."""
         ids = sorted(run_ids)

@@ -11,10 +11,15 @@ from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.ledger_columns import add_stages, add_task_kinds
 from fmdj_cloud.pipeline.ledger_tables import TABLES, VERSION_TABLE, declare_tables, declare_version
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a table or column of ours changes; :data:`MIGRATIONS` says how to get there."""
 
-MIGRATIONS: Mapping[int, Callable[[Database], None]] = {0: declare_tables, 1: add_task_kinds, 2: add_stages}
+MIGRATIONS: Mapping[int, Callable[[Database], None]] = {
+    0: declare_tables,
+    1: add_task_kinds,
+    2: add_stages,
+    3: declare_tables,  # brings Quality
+}
 """From each older version to the next. A step may be repeated: MySQL commits every change of a table by itself."""
 
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from fmdj_cloud.errors import InputError
 from fmdj_cloud.names import display_key
-from fmdj_cloud.pipeline.codec import decode
+from fmdj_cloud.pipeline.codec import decode, unpack
 from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.kept import KeptBlobs, store_of
 from fmdj_cloud.pipeline.keys import KeyColumns
 
 Array = npt.NDArray[Any]
@@ -27,16 +28,19 @@ class Rows:
         Class.
     key : Mapping
         Whole key of a table above it (or its own), native values.
+    kept : KeptBlobs, optional
+        For what the table keeps in an object store.
 
     Attributes
     ----------
     key : Mapping
     """
 
-    def __init__(self, database: Database, table: Any, key: Mapping[str, Any]) -> None:
+    def __init__(self, database: Database, table: Any, key: Mapping[str, Any], kept: KeptBlobs | None = None) -> None:
         self._database = database
         self._table = table
         self.key = key
+        self._kept = kept
         heading = table.heading
         names = [name for name in heading.primary_key if name in key]
         self._where, self._args = KeyColumns(database, tuple(heading[name] for name in names)).among([key])
@@ -125,5 +129,10 @@ class Rows:
         return array
 
     def _row(self, names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-        heading = self._table.heading
-        return {name: decode(heading[name], value) for name, value in zip(names, row, strict=True)}
+        return {name: self._value(name, value) for name, value in zip(names, row, strict=True)}
+
+    def _value(self, name: str, value: Any) -> Any:
+        attribute = self._table.heading[name]
+        if self._kept is not None and value is not None and store_of(attribute) is not None:
+            return unpack(self._kept.get(value))
+        return decode(attribute, value)

@@ -79,7 +79,13 @@ def activate_inference(
 
 def _declare(settings: Settings, pipeline: PipelineSettings, linked: Any, database: Database) -> Element:
     runner = PopulateRunner(settings, pipeline, database)
-    return declare_element(database, pipeline.behavior_schema, linking_module=linked, runner=runner)
+    return declare_element(
+        database,
+        pipeline.behavior_schema,
+        linking_module=linked,
+        runner=runner,
+        projections=pipeline.projections,
+    )
 
 
 def _linked(linking_module: Any, settings: Settings, database: Database | None) -> tuple[Any, Database]:

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fmdj_cloud.contracts import FailureClass, Outcome, RunRecord, RunState
+from fmdj_cloud.contracts import RunRecord
 from fmdj_cloud.errors import LoadError, LostRaceError
+from fmdj_cloud.load.failing import fail_load
 from fmdj_cloud.load.insert import insert_run
 from fmdj_cloud.load.prepare import Prepared, Published, prepared
 from fmdj_cloud.load.results import LoadEnd
@@ -121,6 +122,5 @@ class SignalOutputs:
             stack.close()
 
     def _fail(self, run: RunRecord, error: LoadError) -> None:
-        outcome = Outcome(failure_class=FailureClass.LOAD, sentence=error.sentence, check=error.check)
-        if not self._ledger.fail(run.run_id, RunState.PUBLISHED, run.attempt, outcome):
+        if not fail_load(self._ledger, run, error):
             _log.info("Run %s changed meanwhile.", run.run_id)

@@ -222,8 +222,8 @@ class TaskRunner:
         """Open what is needed; a process that was forked off, as by ``populate(processes=2)``, opens its own."""
         if self._opened is None or self._opened.pid != os.getpid():
             ledger = PopulateLedger(self._database)
-            lab = open_lab(self._database, ledger, self._pipeline)
             store = open_store(self._settings.storage)
+            lab = open_lab(self._database, ledger, self._pipeline, objects=store)
             base = os.environ if self._environment is None else self._environment
             environment = worker_environment(self._settings, base)
             attempter = Attempter(self._settings, ledger, store, self._command, environment)

@@ -12,11 +12,13 @@ S3 credentials left empty come from the AWS chain.
 from fmdj_cloud.settings.base import Section
 from fmdj_cloud.settings.controller import ControllerSettings, LocalSettings, RetrySettings
 from fmdj_cloud.settings.database import DatabaseSettings
+from fmdj_cloud.settings.gc import GcSettings
 from fmdj_cloud.settings.kubernetes import KubernetesSettings, ProfileSettings
 from fmdj_cloud.settings.load import load_settings, refuse_unknown_names
 from fmdj_cloud.settings.pipelines import PipelineSettings
 from fmdj_cloud.settings.programs import LoadSettings, LogSettings, WorkerSettings
-from fmdj_cloud.settings.serve import ServeSettings
+from fmdj_cloud.settings.quality import FlatThreshold, QualitySettings, Threshold
+from fmdj_cloud.settings.serve import PageSettings, ServeSettings
 from fmdj_cloud.settings.storage import FileSettings, S3Settings, StorageSettings
 from fmdj_cloud.settings.tree import Settings
 
@@ -24,18 +26,23 @@ __all__ = [
     "ControllerSettings",
     "DatabaseSettings",
     "FileSettings",
+    "FlatThreshold",
+    "GcSettings",
     "KubernetesSettings",
     "LoadSettings",
     "LocalSettings",
     "LogSettings",
+    "PageSettings",
     "PipelineSettings",
     "ProfileSettings",
+    "QualitySettings",
     "RetrySettings",
     "S3Settings",
     "Section",
     "ServeSettings",
     "Settings",
     "StorageSettings",
+    "Threshold",
     "WorkerSettings",
     "load_settings",
     "refuse_unknown_names",

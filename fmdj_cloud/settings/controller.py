@@ -14,7 +14,9 @@ from fmdj_cloud.settings.base import Section
 class RetrySettings(Section):
     """How often each class of failure is tried again, and how long after."""
 
-    storage: Annotated[int, Field(ge=0)] = Field(5, description="Retries after `storage`: outages pass.")
+    storage: Annotated[int, Field(ge=0)] = Field(
+        7, description="Retries after `storage`: with their pauses they outlast an outage of a quarter of an hour."
+    )
     memory: Annotated[int, Field(ge=0)] = Field(3, description="Retries after `memory`, each with more.")
     disk: Annotated[int, Field(ge=0)] = Field(3, description="Retries after `disk`, each with more.")
     gpu: Annotated[int, Field(ge=0)] = Field(3, description="Retries after `gpu`, elsewhere.")

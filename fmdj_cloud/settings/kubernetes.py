@@ -209,7 +209,9 @@ class KubernetesSettings(Section):
         15, description="A request is given up after this, seconds."
     )
     launches_per_s: Annotated[float, Field(gt=0)] = Field(
-        10, description="Jobs made per second at most: a default cluster completes 5 to 6 short ones a second."
+        10,
+        description="Jobs made per second in the long run, five seconds' worth at once after a pause: a default "
+        "cluster completes 5 to 6 short ones a second.",
     )
     watch_s: Annotated[int, Field(ge=5)] = Field(
         240, description="The API server ends a watch after this, seconds; silence a little longer ends it here."

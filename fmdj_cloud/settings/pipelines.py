@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fmdj_cloud.settings.base import Section
 
@@ -26,8 +26,13 @@ class PipelineSettings(Section):
     processed_root: str = Field(description="URI under which outputs are published.")
     stores: dict[str, str] = Field(
         default_factory=dict,
-        description="Name of a DataJoint object store -> URI of its location, for models kept in one (default: the "
-        "one without a name).",
+        description="Name of a DataJoint object store -> URI of its location, for models and results kept in one "
+        "(default: the one without a name).",
+    )
+    projections: str | None = Field(
+        None,
+        description="Name of one of `stores`: tables of DataJoint 2 that we declare keep projections there, as "
+        "`<blob@name>`. Empty: in the database. Tables that exist stay as they are.",
     )
 
     @field_validator("video_roots", "processed_root", "path_map", "stores")
@@ -38,6 +43,13 @@ class PipelineSettings(Section):
             if not _URI.fullmatch(uri):
                 raise ValueError(f"{uri!r} is not a URI like s3://bucket/prefix or file:///folder")
         return value
+
+    @model_validator(mode="after")
+    def _known_store(self) -> PipelineSettings:
+        if self.projections is not None and self.projections not in self.stores:
+            known = ", ".join(self.stores) or "none"
+            raise ValueError(f"projections is {self.projections!r}, which is none of the pipeline's stores ({known})")
+        return self
 
     @property
     def folders(self) -> tuple[Path, ...]:

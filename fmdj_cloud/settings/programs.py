@@ -9,6 +9,7 @@ from pydantic import Field
 
 from fmdj_cloud.contracts import Precision
 from fmdj_cloud.settings.base import Section
+from fmdj_cloud.settings.quality import QualitySettings
 
 
 class WorkerSettings(Section):
@@ -45,6 +46,11 @@ class LoadSettings(Section):
 
     interval_s: Annotated[float, Field(gt=0)] = Field(5, description="Pause between looks, seconds.")
     workdir: Path | None = Field(None, description="Where signals.h5 is kept while it is read; empty is temporary.")
+    missing_wait_s: Annotated[float, Field(ge=0)] = Field(
+        300,
+        description="How long outputs are waited for that the manifest names and the store doesn't show, seconds: one "
+        "that copies its objects to another site may show the manifest first.",
+    )
     slice_mib: Annotated[int, Field(ge=1)] = Field(
         8,
         description="Rows are built and sent in slices of so many MiB; a load takes twelve times that, and 600 bytes "
@@ -53,15 +59,7 @@ class LoadSettings(Section):
     max_components: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Components of every region's SVD that are loaded, the first ones; empty is all (500)."
     )
-    min_variance: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="A motion or pupil trace whose variance isn't above this is flat."
-    )
-    max_tail_zeros: Annotated[int, Field(ge=0)] = Field(
-        30, description="Zeros at a motion trace's end: more means the video ended before its header said (F7)."
-    )
-    max_nan_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="Frames of a pupil trace that may be NaN (closed eye); other traces have none."
-    )
+    quality: QualitySettings = Field(QualitySettings(), description=QualitySettings.__doc__)
 
 
 class LogSettings(Section):

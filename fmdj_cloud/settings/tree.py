@@ -26,10 +26,11 @@ from pydantic_settings import (
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.settings.controller import ControllerSettings, LocalSettings
 from fmdj_cloud.settings.database import DatabaseSettings
+from fmdj_cloud.settings.gc import GcSettings
 from fmdj_cloud.settings.kubernetes import KubernetesSettings
 from fmdj_cloud.settings.pipelines import PipelineSettings
 from fmdj_cloud.settings.programs import LoadSettings, LogSettings, WorkerSettings
-from fmdj_cloud.settings.serve import ServeSettings
+from fmdj_cloud.settings.serve import PageSettings, ServeSettings
 from fmdj_cloud.settings.storage import StorageSettings
 
 
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings, description="The worker.")
     load: LoadSettings = Field(default_factory=LoadSettings, description="The loader.")
     serve: ServeSettings = Field(default_factory=ServeSettings, description="Health and metrics over HTTP.")
+    page: PageSettings = Field(default_factory=PageSettings, description="The status page.")
+    gc: GcSettings = Field(default_factory=GcSettings, description="Housekeeping: `fmdj gc`.")
     log: LogSettings = Field(default_factory=LogSettings, description="Logs.")
 
     @model_validator(mode="after")

@@ -41,6 +41,8 @@ def test_what_is_loaded_is_read_joined_and_deleted_by_the_labs_client(make_old_l
             "blink": (FacialSignal.Region * our.LabBlink & key).fetch1("roi_name", "trace"),
             "running": (our.LabRunning & (FacialSignal & key)).fetch1("displacement"),
             "run": (our.LabBindingSvd.proj("run_id") * our.Run & key).fetch1(),
+            "quality": (our.LabBindingSvd.proj("run_id") * our.Quality & key).fetch(
+                "check_name", "part", "verdict", "value", order_by="check_no"),
             "attempts": len(our.Run.Attempt.proj("folder") * our.Run.Job.proj("job_name") & our.Run.proj()),
         }
         """,
@@ -81,6 +83,9 @@ def test_what_is_loaded_is_read_joined_and_deleted_by_the_labs_client(make_old_l
         lab.run_id_of(key, f"signals{lab.prefix}.h5"),
         1,
     )
+    checks, parts, verdicts, values = read["quality"]
+    assert (checks[0], verdicts[0], set(verdicts)) == ("regions", "pass", {"pass"})
+    assert values[list(parts).index("region 2 pupil area")] is not None
     left = lab.run(
         """
         (FacialSignal & key).delete()

@@ -28,8 +28,8 @@ from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
 from fmdj_cloud.pipeline.lab import Lab, open_lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.models import add_model
-from fmdj_cloud.settings import DatabaseSettings, PipelineSettings, S3Settings, Settings
-from fmdj_cloud.storage import Store
+from fmdj_cloud.settings import DatabaseSettings, PipelineSettings, S3Settings, Settings, StorageSettings
+from fmdj_cloud.storage import Store, open_store
 from tests.support.pose import signals as pose_signals
 
 W = TypeVar("W", bound="World")
@@ -67,6 +67,8 @@ class World:
     kind: ClassVar[Kind] = Kind.SVD
     gui_file: ClassVar[str] = "main/1_proc.npy"
     made: ClassVar[types.ModuleType] = make
+    projections: ClassVar[str | None] = None
+    """DataJoint store that projections are kept in."""
 
     def params(self) -> dict[str, Any]:
         """What runs are planned with."""
@@ -301,6 +303,9 @@ def _world(
     bucket: str,
     folder: Path,
 ) -> Iterator[W]:
+    if world_class.projections is not None:
+        (folder / "cold").mkdir()
+        store = open_store(StorageSettings(s3=s3_settings, file={"roots": (folder / "cold",)}))
     prefix = database_settings.prefix
     with_pose = world_class.kind is Kind.POSE
     settings = Settings(
@@ -313,21 +318,23 @@ def _world(
                 inference_schema=f"{prefix}inference" if with_pose else None,
                 video_roots=(f"{bucket}/raw",),
                 processed_root=f"{bucket}/processed",
+                stores={"cold": (folder / "cold").as_uri()},
+                projections=world_class.projections,
             ),
         ),
-        load={"workdir": folder / "scratch"},
+        load={"workdir": folder / "scratch", "missing_wait_s": 0},
     )
     database = Database(database_settings)
     tables = declare_lab(database, f"{prefix}lab")
     tables.Subject.insert1({"subject": "m1"})
     tables.Session.insert1({"subject": "m1", "session_id": 1, "session_datetime": dt.datetime(2026, 1, 15)})
     tables.Device.insert1({"device": "camera"})
-    element = declare_element(database, f"{prefix}behavior", linking_module=tables)
+    element = declare_element(database, f"{prefix}behavior", linking_module=tables, projections=world_class.projections)
     if with_pose:
         inference = declare_inference(database, f"{prefix}inference", element=element)
         add_model(inference, 1, "small", Attachment("small.pt", b"weights"), body_parts=BODY_PARTS)
     ledger = Ledger(database)
-    lab = open_lab(database, ledger, settings.pipelines[0])
+    lab = open_lab(database, ledger, settings.pipelines[0], objects=store)
     made = world_class(settings, database, ledger, lab, store, folder)
     made.epoch = ledger.acquire("test", 600) or 0
     try:

@@ -20,6 +20,7 @@ from fmdj_cloud.contracts import (
     RoiKind,
     SignalOrigin,
     SvdParams,
+    Verdict,
     ViewFrames,
 )
 from fmdj_cloud.settings import LoadSettings
@@ -124,8 +125,8 @@ def write(
             good = {
                 "area": rng.uniform(50, 90, nframes),
                 "area_smooth": rng.uniform(50, 90, nframes),
-                "com": rng.uniform(0, 8, (nframes, 2)),
-                "com_smooth": rng.uniform(0, 8, (nframes, 2)),
+                "com": rng.uniform(7, 8, (nframes, 2)),
+                "com_smooth": rng.uniform(7, 8, (nframes, 2)),
                 "axdir": rng.normal(size=(nframes, 2, 2)),
                 "axlen": rng.uniform(1, 4, (nframes, 2)),
             }
@@ -148,7 +149,6 @@ def signals(tmp_path: Path) -> Iterable[SignalsReader]:
 def checked(tmp_path: Path) -> Callable[..., list[Any]]:
     """Write a file as the keywords say and check it; returns the checks that didn't pass."""
     from fmdj_cloud.load.check import check_signals
-    from fmdj_cloud.load.verdict import Verdict
 
     def check(
         *, asked: SvdParams | None = None, says: Manifest | None = None, accept: tuple[str, ...] = (), **file: Any

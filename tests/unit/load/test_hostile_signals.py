@@ -155,7 +155,7 @@ def load(path: Path, make: Any) -> None:
 def load_pose(path: Path) -> None:
     with SignalsReader(path) as signals:
         manifest = pose_signals.manifest()
-        require(check_keypoints(signals, manifest, 0, pose_signals.BODY_PARTS))
+        require(check_keypoints(signals, manifest, 0, pose_signals.BODY_PARTS, LoadSettings()))
         for _ in position_batches({}, signals, 0, MIB):
             pass
 

@@ -8,26 +8,29 @@ import h5py
 import numpy as np
 import pytest
 
-from fmdj_cloud.contracts import ViewFrames
+from fmdj_cloud.contracts import Verdict, ViewFrames
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load.check import check_signals, require
 from fmdj_cloud.load.structure import expected_regions
-from fmdj_cloud.load.verdict import Verdict
 from fmdj_cloud.settings import LoadSettings
 from fmdj_cloud.signals_h5 import SignalsReader
 
+_ENDED = np.r_[np.linspace(1, 9, 29), np.zeros(31)]
+"""Stands still for more than half of the recording, which ``flat`` flags."""
+
 
 def _names(checks) -> set[tuple[str, int | None, str]]:
-    return {(check.name, check.roi_no, check.verdict.value) for check in checks}
+    return {(check.check, check.roi_no, check.verdict.value) for check in checks}
 
 
 def test_a_good_file_passes_every_check(signals, make) -> None:
     checks = check_signals(signals, make.manifest(), make.params(), LoadSettings())
 
     assert {check.verdict for check in checks} == {Verdict.PASS}
-    assert {check.name for check in checks} == {
+    assert {check.check for check in checks} == {
         *("regions", "summary", "frames", "components"),
-        *("nan", "tail", "flat", "norm"),
+        *("nan", "tail", "flat", "norm", "alignment", "clipping"),
+        *("lost_pupil", "pupil_clipping", "saturation", "darkness"),
     }
     require(checks)
 
@@ -69,7 +72,7 @@ def test_what_is_wrong_is_named_with_its_region(checked, file, failed) -> None:
 
 
 def test_a_closed_eye_may_leave_gaps_in_pupil_traces(checked) -> None:
-    area = np.r_[np.full(25, np.nan), np.linspace(50, 60, 35)]
+    area = np.r_[np.full(5, np.nan), np.linspace(50, 60, 55)]
 
     assert not checked(pupil={"area": area})
 
@@ -77,7 +80,7 @@ def test_a_closed_eye_may_leave_gaps_in_pupil_traces(checked) -> None:
 def test_a_region_that_nobody_asked_for_fails(checked, make) -> None:
     (check,) = checked(asked=make.params(rois=make.params().rois[:3]))
 
-    assert check.name == "regions"
+    assert check.check == "regions"
     assert "0, 1, 2, 3, 4, but 0, 1, 2, 3 were asked for" in check.sentence
 
 
@@ -89,22 +92,20 @@ def test_movie_svd_that_nobody_asked_for_fails(checked, make) -> None:
 
 
 def test_all_motion_of_a_view_ending_in_zeros_means_that_the_video_turned_black(checked) -> None:
-    ended = np.r_[np.linspace(1, 9, 20), np.zeros(40)]
+    checks = checked(motion={0: _ENDED, 1: _ENDED * 2})
 
-    checks = checked(motion={0: ended, 1: ended * 2})
-
-    assert _names(checks) == {("tail", 0, "fail"), ("tail", 1, "fail")}
-    assert "ends with 40 zeros (at most 30)" in checks[0].sentence
+    flagged = {("flat", 0, "warn"), ("flat", 1, "warn")}
+    assert _names(checks) == {("tail", 0, "fail"), ("tail", 1, "fail")} | flagged
+    assert "ends with 31 zeros (at most 30)" in checks[0].sentence
 
 
 def test_one_still_region_beside_a_moving_one_is_a_warning(checked) -> None:
-    assert _names(checked(motion={1: np.r_[np.linspace(1, 9, 20), np.zeros(40)]})) == {("tail", 1, "warn")}
+    assert _names(checked(motion={1: _ENDED})) == {("tail", 1, "warn"), ("flat", 1, "warn")}
 
 
 def test_the_other_view_is_no_witness_for_a_black_one(tmp_path: Path, make) -> None:
-    ended = np.r_[np.linspace(1, 9, 20), np.zeros(40)]
     view = make.manifest().views[0]
-    with SignalsReader(make.write(tmp_path / "signals.h5", motion={1: ended})) as reader:
+    with SignalsReader(make.write(tmp_path / "signals.h5", motion={1: _ENDED})) as reader:
         checks = check_signals(reader, make.manifest(views=(view, view)), make.params(), LoadSettings())
 
     assert ("tail", 1, "fail") in _names(checks)
@@ -128,7 +129,7 @@ def test_components_that_disagree_in_number_fail(tmp_path: Path, make) -> None:
         checks = check_signals(reader, make.manifest(), make.params(), LoadSettings())
 
     (failed,) = [check for check in checks if check.verdict is Verdict.FAIL]
-    assert (failed.name, failed.roi_no) == ("components", 1)
+    assert (failed.check, failed.roi_no) == ("components", 1)
     assert "7 projections, masks (4, 6, 7), singular values (3,)" in failed.sentence
 
 
@@ -146,7 +147,7 @@ def test_a_still_region_has_no_components_and_is_flat(checked, make) -> None:
     still = {0: np.zeros(60), 1: np.zeros(60)}
 
     assert _names(checked(masks=nothing, motion=still)) == {("flat", 0, "fail"), ("flat", 1, "fail")}
-    assert {check.name for check in checked(masks=nothing)} == {"components"}
+    assert {check.check for check in checked(masks=nothing)} == {"components"}
 
 
 def test_scaled_masks_are_a_warning(checked, make) -> None:
@@ -154,7 +155,7 @@ def test_scaled_masks_are_a_warning(checked, make) -> None:
 
     checks = checked(masks=make.unit_masks(rng, 4, 6, 7) * 30)
 
-    assert {(check.name, check.verdict.value) for check in checks} == {("norm", "warn")}
+    assert {(check.check, check.verdict.value) for check in checks} == {("norm", "warn")}
 
 
 def test_an_accepted_check_is_a_warning_and_structure_cannot_be_accepted(checked) -> None:
@@ -165,14 +166,12 @@ def test_an_accepted_check_is_a_warning_and_structure_cannot_be_accepted(checked
 
 
 def test_the_sentence_names_region_value_and_remedy(checked) -> None:
-    ended = np.r_[np.linspace(1, 9, 20), np.zeros(40)]
-
     with pytest.raises(LoadError) as caught:
-        require(checked(motion={0: ended, 1: ended}))
+        require(checked(motion={0: _ENDED, 1: _ENDED}))
 
     assert caught.value.check == "tail"
     assert caught.value.sentence == (
-        "The motion of region 0 (FullSVD) ends with 40 zeros (at most 30): the video turned black or stood still before"
+        "The motion of region 0 (FullSVD) ends with 31 zeros (at most 30): the video turned black or stood still before"
         " its end; look at its last frames. If the recording is meant to be so, accept the check `tail`. Failed checks"
         " beside this one: 1."
     )

@@ -6,12 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
-from fmdj_cloud.contracts import ViewFrames
+from fmdj_cloud.contracts import Verdict, ViewFrames
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load import pose_check
 from fmdj_cloud.load.check import check_keypoints, require
-from fmdj_cloud.load.verdict import Verdict
 from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
+from fmdj_cloud.settings import LoadSettings
 from fmdj_cloud.signals_h5 import SignalsReader
 from tests.support.pose import signals
 
@@ -24,7 +24,7 @@ def checked(tmp_path):
 
     def check(*, declared=PARTS, view=0, accept=(), says=None, **file):
         with SignalsReader(signals.write(tmp_path / "signals.h5", **file)) as reader:
-            checks = check_keypoints(reader, says or signals.manifest(), view, declared, accept)
+            checks = check_keypoints(reader, says or signals.manifest(), view, declared, LoadSettings(), accept)
         return [check for check in checks if check.verdict is not Verdict.PASS]
 
     return check
@@ -42,18 +42,18 @@ def spoil(part, frames, values, view=0):
 
 def test_a_good_file_passes_every_check(tmp_path):
     with SignalsReader(signals.write(tmp_path / "signals.h5")) as reader:
-        checks = check_keypoints(reader, signals.manifest(), 1, PARTS)
+        checks = check_keypoints(reader, signals.manifest(), 1, PARTS, LoadSettings())
     assert {check.verdict for check in checks} == {Verdict.PASS}
-    assert {check.name for check in checks} == {
+    assert {check.check for check in checks} == {
         *("pose_view", "body_parts", "frames"),
-        *("nan", "likelihood", "empty_frames"),
+        *("nan", "likelihood", "empty_frames", "low_likelihood", "flat"),
     }
     require(checks)
 
 
 def test_body_parts_that_differ_are_refused_with_both_differences(checked):
     found = checked(parts=(*PARTS[1:], "tail"), views=(0,))
-    assert [(check.name, check.verdict) for check in found] == [("body_parts", Verdict.FAIL)]
+    assert [(check.check, check.verdict) for check in found] == [("body_parts", Verdict.FAIL)]
     assert f"view 0: {PARTS[0]} missing, tail unknown to the model" in found[0].sentence
     with pytest.raises(LoadError, match="other body parts"):
         require(checked(parts=PARTS[1:], accept=("body_parts",)))
@@ -65,7 +65,7 @@ def test_the_order_of_declared_body_parts_does_not_matter(checked):
 
 def test_a_view_without_keypoints_is_refused(checked):
     (found,) = checked(view=2)
-    assert found.name == "pose_view"
+    assert found.check == "pose_view"
     assert "keypoints of the views 0, 1, and view 2 is asked for" in found.sentence
 
 
@@ -78,7 +78,7 @@ def test_a_view_without_keypoints_is_refused(checked):
     ],
 )
 def test_frames_of_file_manifest_and_videos_must_agree(checked, file, says):
-    assert "frames" in {check.name for check in checked(says=signals.manifest(**says), **file)}
+    assert "frames" in {check.check for check in checked(says=signals.manifest(**says), **file)}
 
 
 def test_a_body_part_with_fewer_frames_is_refused(tmp_path):
@@ -87,7 +87,7 @@ def test_a_body_part_with_fewer_frames_is_refused(tmp_path):
         del file["pose/1/paw/y"]
         file["pose/1/paw/y"] = np.zeros(59, np.float32)
     with SignalsReader(path) as reader, pytest.raises(LoadError, match=r"paw of view 1 has .*\(60,\), \(59,\), \(60,"):
-        require(check_keypoints(reader, signals.manifest(), 0, PARTS))
+        require(check_keypoints(reader, signals.manifest(), 0, PARTS, LoadSettings()))
 
 
 def test_a_missing_coordinate_is_refused(tmp_path):
@@ -95,7 +95,7 @@ def test_a_missing_coordinate_is_refused(tmp_path):
     with h5py.File(path, "r+") as file:
         del file["pose/0/paw/likelihood"]
     with SignalsReader(path) as reader, pytest.raises(LoadError, match="paw of view 0"):
-        require(check_keypoints(reader, signals.manifest(), 0, PARTS))
+        require(check_keypoints(reader, signals.manifest(), 0, PARTS, LoadSettings()))
 
 
 def test_frames_without_points_are_told_and_loaded(checked):
@@ -106,7 +106,7 @@ def test_frames_without_points_are_told_and_loaded(checked):
             points[frames] = np.nan, np.nan, 0
 
     (found,) = checked(change=change)
-    assert (found.name, found.verdict) == ("empty_frames", Verdict.WARN)
+    assert (found.check, found.verdict) == ("empty_frames", Verdict.WARN)
     assert found.sentence.startswith("3 of 60 frames of view 1 (5.0%) hold no points")
 
 
@@ -123,7 +123,7 @@ def test_frames_without_points_are_told_and_loaded(checked):
 )
 def test_what_is_no_point_is_refused_unless_accepted(checked, values, name):
     (found,) = checked(change=spoil("paw", [5], values))
-    assert (found.name, found.verdict) == (name, Verdict.FAIL)
+    assert (found.check, found.verdict) == (name, Verdict.FAIL)
     assert "paw of view 0 has 1 frames" in found.sentence
     (found,) = checked(change=spoil("paw", [5], values), accept=(name,))
     assert found.verdict is Verdict.WARN

@@ -1,10 +1,10 @@
-"""How alike two traces are: pure."""
+"""How alike two traces are, and whether one is a frame early: what the loader and the audit ask."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fmdj_cloud.audit.facts import Array
+from fmdj_cloud.signals_h5 import Array
 
 FIRST_CHUNK = 500
 """Frames that Facemap projects first, and whose motion it stores one frame early (F1)."""

@@ -1,0 +1,71 @@
+"""Runs that are over, kept as they are while what they have left is deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+
+from fmdj_cloud.contracts import RunState
+from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.ledger import Ledger
+
+
+@contextlib.contextmanager
+def kept_over(ledger: Ledger, run_id: str, state: RunState, attempt: int, updated: dt.datetime) -> Iterator[bool]:
+    """Lock a run's row, so that nobody brings it back to life inside; yield whether it still is as it was seen.
+
+    Whoever wants it back waits for the end of this transaction, which must be short: the server ends one in which
+    nothing happens for a minute.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run_id : str
+    state : RunState
+    attempt : int
+    updated : datetime
+        When it last changed.
+
+    Raises
+    ------
+    DatabaseError
+        If the database is gone, or the row stays locked by somebody else.
+    """
+    sql = f"SELECT state, attempt, updated FROM {ledger.run_table} WHERE run_id = %s FOR UPDATE"
+    with ledger.database.transaction():
+        yield ledger.database.query(sql, (run_id,)) == [(state.value, attempt, updated)]
+
+
+def give_up_outputs(ledger: Ledger, run_id: str, state: RunState, attempt: int, updated: dt.datetime) -> bool:
+    """Pin no manifest of a run any more, so that its outputs are not loaded again; False if it changed meanwhile.
+
+    When it last changed stays as it is: ages count from that.
+    """
+    with kept_over(ledger, run_id, state, attempt, updated) as over:
+        if over:
+            sql = f"UPDATE {ledger.run_table} SET manifest_sha256 = NULL, updated = updated WHERE run_id = %s"
+            ledger.database.execute(sql, (run_id,))
+    return over
+
+
+def named_runs(database: Database, table: str, column: str) -> list[tuple[str, str]]:
+    """Return (task_mode, output directory) of all tasks of a task table that say one.
+
+    Parameters
+    ----------
+    database : Database
+    table : str
+        Quoted full name.
+    column : str
+        Of the output directory.
+    """
+    name = database.identifier(column)
+    sql = f"SELECT task_mode, {name} FROM {table} WHERE {name} IS NOT NULL AND {name} <> ''"
+    return [(str(mode), str(folder)) for mode, folder in database.query(sql)]
+
+
+def is_named(database: Database, table: str, column: str, run_id: str) -> bool:
+    """Tell whether the output directory of a task names a run."""
+    name = database.identifier(column)
+    return bool(database.query(f"SELECT 1 FROM {table} WHERE {name} LIKE %s LIMIT 1", (f"%{run_id}%",)))
