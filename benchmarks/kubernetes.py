@@ -24,11 +24,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from fmdj_cloud.contracts import RunState
-from fmdj_cloud.control.backends import open_backend
-from fmdj_cloud.control.loop import Controller
 from fmdj_cloud.demo.keeper import plain
 from fmdj_cloud.demo.servers import embedded_postgres, embedded_s3
-from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage import open_store
 from tests.support.kube.behaviour import ContainerStart, Exit
@@ -80,7 +77,7 @@ class Child:
         self.passes: list[dict[str, Any]] = []
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.kubernetes", "--controller"],
+                [sys.executable, "-m", "benchmarks.at_scale.controller"],
                 env={**environment, "FMDJ_CONFIG": str(config)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -95,7 +92,7 @@ class Child:
             if line.startswith("{"):
                 self.passes.append(json.loads(line))
 
-    def wait_for(self, what: str, condition: Callable[[], Any]) -> Any:
+    def wait_for(self, what: str, condition: Callable[[], Any], every_s: float = 0.5) -> Any:
         """Wait until something is so, and return it."""
         give_up = time.monotonic() + PATIENCE_S
         while not (found := condition()):
@@ -103,45 +100,13 @@ class Child:
                 raise SystemExit(
                     f"{what} didn't happen; see the controller's last words:\n{self.log.read_text()[-3000:]}"
                 )
-            time.sleep(0.5)
+            time.sleep(every_s)
         return found
 
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
         self._process.wait()
-
-
-def control() -> None:
-    """Be the controller: run passes for ever, and tell of each."""
-    settings = Settings()
-    database, store = Database(settings.database), open_store(settings.storage)
-    began = time.monotonic()
-    with open_backend(settings, database, store) as backend:
-        synced_s = time.monotonic() - began
-        program = Controller(
-            settings,
-            database,
-            store,
-            backend.launcher,
-            elector=backend.elector,
-            keeper=backend.keeper,
-            check=backend.check,
-        )
-        while True:
-            began, cpu = time.monotonic(), time.process_time()
-            report = program.run_pass()
-            took = {"wall_s": time.monotonic() - began, "cpu_s": time.process_time() - cpu}
-            told = {"leading": report.leading, "launched": report.launched, "under_way": report.under_way}
-            print(json.dumps({**told, **took, **memory(), "synced_s": synced_s, "errors": report.errors}), flush=True)
-            time.sleep(settings.controller.interval_s)
-
-
-def memory() -> dict[str, float]:
-    """Return this process's memory, MiB: resident now, and at most so far."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-    return {"rss_mib": int(found["VmRSS"]) / 1024, "peak_mib": int(found["VmHWM"]) / 1024}
 
 
 @contextlib.contextmanager
@@ -169,7 +134,7 @@ def measure(folder: Path, jobs: int, quiet_s: float) -> list[Figure]:
         cluster = world.cluster
         cluster.go()
         child = Child(world, folder, 1)
-        child.wait_for("the launch of all", lambda: _all(child, jobs))
+        child.wait_for("the launch of all", lambda: knows_all(child, jobs))
         launching = cluster.requests.counts()
 
         cluster.requests.clear()
@@ -181,12 +146,12 @@ def measure(folder: Path, jobs: int, quiet_s: float) -> list[Figure]:
 
         child.kill()
         heir = Child(world, folder, 2)
-        first = heir.wait_for("the adoption of all", lambda: _all(heir, jobs))
+        first = heir.wait_for("the adoption of all", lambda: knows_all(heir, jobs))
         assert first["launched"] == 0, "it has launched what was there"
 
         cluster.requests.clear()
         go.set()
-        heir.wait_for("the end of all", lambda: _published(world) == jobs and not world.jobs())
+        heir.wait_for("the end of all", lambda: count_published(world) == jobs and not world.jobs())
         ending = cluster.requests.counts()
         heir.kill()
         cluster.halt()
@@ -210,13 +175,14 @@ def measure(folder: Path, jobs: int, quiet_s: float) -> list[Figure]:
     ]
 
 
-def _all(child: Child, jobs: int) -> dict[str, Any] | None:
+def knows_all(child: Child, jobs: int) -> dict[str, Any] | None:
     """Return the first pass that saw all of them run and had nothing more to do."""
     found = (one for one in child.passes if one["leading"] and one["under_way"] == jobs and not one["launched"])
     return next(found, None)
 
 
-def _published(world: KubeWorld) -> int:
+def count_published(world: KubeWorld) -> int:
+    """Return how many runs are published."""
     counts = world.ledger.count_runs()
     return sum(number for (_, _, state), number in counts.items() if state is RunState.PUBLISHED)
 
@@ -241,10 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kubernetes", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} Jobs instead of {JOBS}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument("--controller", action="store_true", help=argparse.SUPPRESS)
     told = parser.parse_args()
-    if told.controller:
-        control()
     jobs = QUICK_JOBS if told.quick else JOBS
     here = machine()
     with tempfile.TemporaryDirectory(prefix="fmdj-benchmark-") as folder:

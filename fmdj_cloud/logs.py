@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator
 from typing import Literal
 
+from fmdj_cloud.printable import printable, printable_json
+
 _context: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("fmdj_log_context", default={})  # noqa: B039 - never mutated, always replaced
 
 _OURS = "fmdj_cloud"
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != 9}
-"""Control characters are escaped, so that a file name can't forge a log line."""
 
 
 @contextlib.contextmanager
@@ -35,8 +35,10 @@ class TextFormatter(logging.Formatter):
         """Return one line (a traceback adds its own)."""
         time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%H:%M:%S")
         fields = "".join(f"  {name}={value}" for name, value in _context.get().items())
-        line = f"{time} {record.levelname.lower():7} {record.getMessage()}{fields}".translate(_CONTROL)
-        return line + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else "")
+        line = f"{time} {record.levelname.lower():7} {record.getMessage()}{fields}"
+        # control characters are escaped, so that a file name can't forge a log line
+        trace = printable(self.formatException(record.exc_info), keep="\n\t") if record.exc_info else ""
+        return printable(line) + (f"\n{trace}" if trace else "")
 
 
 class JsonFormatter(logging.Formatter):
@@ -53,7 +55,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(event, ensure_ascii=False)
+        return printable_json(json.dumps(event, ensure_ascii=False))
 
 
 def configure_logging(level: str, style: Literal["text", "json"]) -> None:

@@ -1,11 +1,12 @@
-"""Carry out actions, one at a time, each under the leader's epoch."""
+"""Carry out actions, one at a time, each under the leader's epoch; where there are many, requests overlap."""
 
 from __future__ import annotations
 
 import logging
-from typing import assert_never
+from collections.abc import Callable, Iterable
+from typing import TypeVar, assert_never
 
-from fmdj_cloud.contracts import Outcome
+from fmdj_cloud.contracts import AttemptRecord, JobObservation, Outcome
 from fmdj_cloud.control.actions import (
     Action,
     Advance,
@@ -30,6 +31,7 @@ from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.control.leader import Leader
 from fmdj_cloud.control.measure import show_end, show_usage
 from fmdj_cloud.control.observe import Scene
+from fmdj_cloud.control.outbox import AT_A_TIME, FEW, Outbox, Send
 from fmdj_cloud.control.profiles import Profiles
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.errors import ConfigError, DatabaseError, FmdjError, StorageError
@@ -40,6 +42,7 @@ from fmdj_cloud.storage import Store
 
 _log = logging.getLogger(__name__)
 _CAPTURED = "captured/run.log"
+T = TypeVar("T")
 
 
 class Actor:
@@ -72,8 +75,8 @@ class Actor:
         self._leader = leader
         self._starter = Starter(settings, ledger, store, launcher, profiles, courtesy)
 
-    def act(self, action: Action, scene: Scene, tally: Tally) -> None:
-        """Carry out an action; what fails is reported and decided anew in the next pass.
+    def act_all(self, actions: Iterable[Action], scene: Scene, tally: Tally) -> None:
+        """Carry out actions in their order; what fails is reported and decided anew in the next pass.
 
         Raises
         ------
@@ -82,11 +85,19 @@ class Actor:
         DatabaseError
             If the database doesn't answer.
         """
+        actions = tuple(actions)
+        many = sum(isinstance(action, Launch | Forget) for action in actions) > FEW
+        with Outbox(AT_A_TIME if many else 1) as outbox:
+            for action in actions:
+                self._act(action, scene, tally, outbox)
+
+    def _act(self, action: Action, scene: Scene, tally: Tally, outbox: Outbox) -> None:
         epoch = self._leader.check()
         run_id = "" if isinstance(action, Stop | Forget) else action.run_id
-        with log_context(**({"run_id": run_id, "task": scene.view(run_id).run.task} if run_id else {})):
+
+        def guarded(do: Callable[[], None]) -> None:
             try:
-                self._do(action, scene, epoch, tally)
+                do()
             except DatabaseError:
                 raise
             except FmdjError as error:
@@ -94,17 +105,23 @@ class Actor:
             except Exception as error:  # one run's trouble must not stop the others
                 tally.trouble(f"{type(action).__name__} {run_id} failed: {error}", unforeseen=True)
 
-    def _do(self, action: Action, scene: Scene, epoch: int, tally: Tally) -> None:
+        def send(request: Callable[[], T], then: Callable[[Callable[[], T]], None]) -> None:
+            outbox.send(request, lambda answer: guarded(lambda: then(answer)))
+
+        with log_context(**({"run_id": run_id, "task": scene.view(run_id).run.task} if run_id else {})):
+            guarded(lambda: self._do(action, scene, epoch, tally, send))
+
+    def _do(self, action: Action, scene: Scene, epoch: int, tally: Tally, send: Send) -> None:
         match action:
             case Launch():
-                self._starter.launch(action, scene.view(action.run_id).run, epoch, tally)
+                self._starter.launch(action, scene.view(action.run_id).run, epoch, tally, send)
             case Advance():
                 self._note_usage(action, scene, epoch)
-                self._starter.advance(action, scene.view(action.run_id).run, epoch, tally)
+                self._starter.advance(action, scene.view(action.run_id).run, epoch, tally, send)
             case Create():
                 attempt = scene.view(action.run_id).attempt
                 if attempt is not None:
-                    self._starter.create_again(scene.view(action.run_id).run, attempt, epoch, tally)
+                    self._starter.create_again(scene.view(action.run_id).run, attempt, epoch, tally, send)
             case Confirm():
                 self._ledger.confirm(action.run_id, action.attempt, job_uid=action.uid, epoch=epoch, stage=action.stage)
             case Note():
@@ -155,8 +172,7 @@ class Actor:
             case Stop():
                 self._launcher.stop(action.job_name, action.why)
             case Forget():
-                self._discard_unfinished(action.job_name, scene)
-                self._launcher.forget(action.job_name)
+                self._forget(action.job_name, scene, send)
             case _:
                 assert_never(action)
 
@@ -198,17 +214,24 @@ class Actor:
         except (StorageError, ConfigError) as error:
             _log.warning("The log of %s can't be kept: %s", view.job.name, error.sentence)
 
-    def _discard_unfinished(self, job_name: str, scene: Scene) -> None:
-        """Clear away what the uploads of a killed worker left: they cost the bucket's owner and nobody sees them."""
+    def _forget(self, job_name: str, scene: Scene, send: Send) -> None:
         job = scene.job(job_name)
         attempt = self._ledger.attempt(job.run_id, job.attempt)
-        if attempt is None:
-            return
+
+        def clear() -> None:
+            if attempt is not None:
+                self._discard_unfinished(job, attempt)
+            self._launcher.forget(job_name)
+
+        send(clear, lambda cleared: cleared())
+
+    def _discard_unfinished(self, job: JobObservation, attempt: AttemptRecord) -> None:
+        """Clear away what the uploads of a killed worker left: they cost the bucket's owner and nobody sees them."""
         for nonce in job.nonces:
             try:
                 self._store.discard_unfinished(f"{attempt.folder}/{nonce}")
             except (StorageError, ConfigError) as error:
-                _log.warning("What uploads of %s have left can't be discarded: %s", job_name, error.sentence)
+                _log.warning("What uploads of %s have left can't be discarded: %s", job.name, error.sentence)
 
     def _tell_job(self, done: bool, what: str, outcome: Outcome, view: RunView) -> None:
         if done and view.job is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fmdj_cloud.contracts import Estimate, Limits, RecordingInfo, RoiKind, SvdParams
 from fmdj_cloud.control.headers import VideoHeader
@@ -46,6 +47,32 @@ class ViewSize:
     height: int
     width: int
     frames: int
+
+
+class Parts(NamedTuple):
+    """What the time of a run is made of, seconds.
+
+    Attributes
+    ----------
+    start : float
+        Of the worker's own process, in every pod.
+    download : float
+        Of its videos: time, not CPU time.
+    basis : float
+        What is computed once, before the frames.
+    frames : float
+        What is computed frame by frame, and can be shared out.
+    """
+
+    start: float
+    download: float
+    basis: float
+    frames: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return round(sum(self), 1)
 
 
 @dataclass(frozen=True)
@@ -120,11 +147,7 @@ def estimate_svd(
     notes : tuple of str
         Where the estimate lies above a cap.
     """
-    frames = max(view.frames for view in views)
-    pixels = sum(view.height * view.width for view in views)
-    # at least one binned pixel per view, whatever the bin
-    binned = sum(max(1, view.height // params.sbin) * max(1, view.width // params.sbin) for view in views)
-    chunks = max(1, min(15, frames // _CHUNK))
+    frames, pixels, binned, chunks = _sizes(params, views)
     motion_rois = sum(roi.kind is RoiKind.MOTION_SVD for roi in params.rois)
     regions = int(params.full_svd) + motion_rois
     signals = int(params.mot_svd) + int(params.mov_svd)
@@ -142,7 +165,7 @@ def estimate_svd(
             frames=frames,
             height=max(view.height for view in views),
             width=max(view.width for view in views),
-            seconds=_seconds(params, frames, pixels, binned, chunks, video_bytes),
+            seconds=svd_parts(params, views, video_bytes).total,
             memory_mib=capped("memory", round_up(_MARGIN * peak, 256), settings.memory_cap_mib, notes),
             scratch_mib=capped(
                 "scratch", round_up(2.0 * video_bytes + 3 * outputs + 1e9, 1024), settings.scratch_cap_mib, notes
@@ -167,19 +190,38 @@ def first_limits(estimate: Estimate, controller: ControllerSettings, worker: Wor
     )
 
 
-def _seconds(params: SvdParams, frames: int, pixels: int, binned: int, chunks: int, video_bytes: int) -> float:
+def svd_parts(params: SvdParams, views: Sequence[ViewSize], video_bytes: int) -> Parts:
+    """Return what the time of an SVD run with Facemap itself is made of.
+
+    Parameters
+    ----------
+    params : SvdParams
+    views : sequence of ViewSize
+    video_bytes : int
+        Of all files.
+    """
+    frames, pixels, binned, chunks = _sizes(params, views)
     kinds = [roi.kind for roi in params.rois]
     signals = int(params.mot_svd) + int(params.mov_svd)
     regions = int(params.full_svd) + 0.3 * kinds.count(RoiKind.MOTION_SVD)
     extra_passes = kinds.count(RoiKind.PUPIL) + kinds.count(RoiKind.BLINK)
-    return round(
-        _START_S
-        + video_bytes / _DOWNLOAD_BYTES_PER_S
-        + frames * pixels * (_FULL_PASS_S + extra_passes * _EXTRA_PASS_S)
-        + regions * signals * binned * (chunks * _BASIS_S + frames * _PROJECTION_S)
+    return Parts(
+        start=_START_S,
+        download=video_bytes / _DOWNLOAD_BYTES_PER_S,
+        basis=regions * signals * binned * chunks * _BASIS_S,
+        frames=frames * pixels * (_FULL_PASS_S + extra_passes * _EXTRA_PASS_S)
+        + regions * signals * binned * frames * _PROJECTION_S
         + frames * (_PUPIL_S * kinds.count(RoiKind.PUPIL) + _RUNNING_S * kinds.count(RoiKind.RUNNING)),
-        1,
     )
+
+
+def _sizes(params: SvdParams, views: Sequence[ViewSize]) -> tuple[int, int, int, int]:
+    """Return frames, pixels, binned pixels and the basis' chunks."""
+    frames = max(view.frames for view in views)
+    pixels = sum(view.height * view.width for view in views)
+    # at least one binned pixel per view, whatever the bin
+    binned = sum(max(1, view.height // params.sbin) * max(1, view.width // params.sbin) for view in views)
+    return frames, pixels, binned, max(1, min(15, frames // _CHUNK))
 
 
 def round_up(size: float, step_mib: int) -> int:

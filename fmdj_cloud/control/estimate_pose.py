@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from fmdj_cloud.contracts import Estimate
-from fmdj_cloud.control.estimate import MIB, ViewSize, capped, round_up
+from fmdj_cloud.control.estimate import MIB, Parts, ViewSize, capped, round_up
 from fmdj_cloud.settings import ControllerSettings
 
 _START_S = 30.0
@@ -93,17 +93,30 @@ def estimate_pose(
             frames=max(view.frames for view in views),
             height=max(view.height for view in views),
             width=max(view.width for view in views),
-            seconds=round(
-                _START_S
-                + (video_bytes + model_bytes) / _DOWNLOAD_BYTES_PER_S
-                + sum(view.frames * _frame_s(view.height * view.width, gpu, threads) for view in views),
-                1,
-            ),
+            seconds=pose_parts(views, video_bytes=video_bytes + model_bytes, gpu=gpu, threads=threads).total,
             memory_mib=capped("memory", round_up(memory, 256), settings.memory_cap_mib, notes),
             scratch_mib=capped("scratch", round_up(scratch, 1024), settings.scratch_cap_mib, notes),
             source=source,
         ),
         tuple(notes),
+    )
+
+
+def pose_parts(views: Sequence[ViewSize], *, video_bytes: int, gpu: int, threads: int) -> Parts:
+    """Return what the time of a pose run is made of.
+
+    Parameters
+    ----------
+    views : sequence of ViewSize
+    video_bytes : int
+        Of all files, and the model.
+    gpu, threads : int
+    """
+    return Parts(
+        start=_START_S,
+        download=video_bytes / _DOWNLOAD_BYTES_PER_S,
+        basis=0.0,
+        frames=sum(view.frames * _frame_s(view.height * view.width, gpu, threads) for view in views),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmdj_cloud.contracts import Estimate, RoiKind, SvdParams
-from fmdj_cloud.control.estimate import ViewSize, capped, round_up
+from fmdj_cloud.control.estimate import Parts, ViewSize, capped, round_up
 from fmdj_cloud.settings import ControllerSettings
 
 _PROCESS_BYTES = 0.55e9
@@ -62,14 +62,8 @@ def estimate_turbo(
     notes : tuple of str
         Where the estimate lies above a cap.
     """
-    frames = max(view.frames for view in views)
-    pixels = sum(view.height * view.width for view in views)
-    # at least one binned pixel per view, whatever the bin
-    binned = sum(max(1, view.height // params.sbin) * max(1, view.width // params.sbin) for view in views)
+    frames, binned, regions, svds, chunks = _sizes(params, views)
     sums = binned * (1 if params.sbin == 1 else 2 if params.sbin <= 16 else 4)
-    regions = _regions(params, binned)
-    svds = (int(params.mot_svd) + int(params.mov_svd)) * bool(regions)
-    chunks = max(1, min(_CHUNKS, frames // _CHUNK)) if svds else 0
     rows = min(_CHUNK_COMPONENTS * chunks, max(regions, default=0))
     crops = sum((roi.y1 - roi.y0) * (roi.x1 - roi.x0) for roi in params.rois if roi.kind is not RoiKind.MOTION_SVD)
     cache = min(frames, (chunks + 1) * _CHUNK) * (sums + crops)
@@ -94,7 +88,7 @@ def estimate_turbo(
             frames=frames,
             height=max(view.height for view in views),
             width=max(view.width for view in views),
-            seconds=_seconds(params, frames, pixels, sum(regions) * svds, chunks, video_bytes),
+            seconds=turbo_parts(params, views, video_bytes).total,
             memory_mib=capped("memory", round_up(_MARGIN * peak, 256), settings.memory_cap_mib, notes),
             scratch_mib=capped(
                 "scratch",
@@ -117,17 +111,40 @@ def _regions(params: SvdParams, binned: int) -> list[int]:
     return found
 
 
-def _seconds(params: SvdParams, frames: int, pixels: int, decomposed: int, chunks: int, video_bytes: int) -> float:
+def turbo_parts(params: SvdParams, views: Sequence[ViewSize], video_bytes: int) -> Parts:
+    """Return what the time of an SVD run of the engine turbo is made of.
+
+    Parameters
+    ----------
+    params : SvdParams
+    views : sequence of ViewSize
+    video_bytes : int
+        Of all files.
+    """
+    frames, _, regions, svds, chunks = _sizes(params, views)
+    pixels = sum(view.height * view.width for view in views)
+    decomposed = sum(regions) * svds
     kinds = [roi.kind for roi in params.rois]
     rows = _CHUNK_COMPONENTS * chunks
     # what the basis reads is decoded again where the cache has no room for it
-    decoded = frames + (chunks + 1) * _CHUNK * bool(frames > (chunks + 1) * _CHUNK)
-    return round(
-        _START_S
-        + video_bytes / _DOWNLOAD_BYTES_PER_S
-        + decoded * pixels * _DECODE_S
-        + decomposed * (chunks * _CHUNK_S + rows**2 * _GRAM_S + frames * _PROJECTION_S)
-        + bool(decomposed) * rows**3 * _EIGEN_S
+    again = (chunks + 1) * _CHUNK * bool(frames > (chunks + 1) * _CHUNK)
+    return Parts(
+        start=_START_S,
+        download=video_bytes / _DOWNLOAD_BYTES_PER_S,
+        basis=again * pixels * _DECODE_S
+        + decomposed * (chunks * _CHUNK_S + rows**2 * _GRAM_S)
+        + bool(decomposed) * rows**3 * _EIGEN_S,
+        frames=frames * pixels * _DECODE_S
+        + decomposed * frames * _PROJECTION_S
         + frames * (_PUPIL_S * kinds.count(RoiKind.PUPIL) + _RUNNING_S * kinds.count(RoiKind.RUNNING)),
-        1,
     )
+
+
+def _sizes(params: SvdParams, views: Sequence[ViewSize]) -> tuple[int, int, list[int], int, int]:
+    """Return frames, binned pixels, bins of every region with an SVD, SVDs of each, and chunks of the basis."""
+    frames = max(view.frames for view in views)
+    # at least one binned pixel per view, whatever the bin
+    binned = sum(max(1, view.height // params.sbin) * max(1, view.width // params.sbin) for view in views)
+    regions = _regions(params, binned)
+    svds = (int(params.mot_svd) + int(params.mov_svd)) * bool(regions)
+    return frames, binned, regions, svds, max(1, min(_CHUNKS, frames // _CHUNK)) if svds else 0

@@ -15,8 +15,10 @@ from fmdj_cloud.contracts import (
     Frozen,
     Kind,
     Progress,
+    QualityCheck,
     RunRecord,
     RunState,
+    Verdict,
     Wanted,
 )
 from fmdj_cloud.control.advice import ADVICE
@@ -50,6 +52,8 @@ class Observation(Frozen):
     run: RunRecord | None
     attempts: tuple[AttemptRecord, ...] = ()
     progress: Progress | None = None
+    quality: tuple[QualityCheck, ...] = ()
+    """What quality control found in the run's outputs."""
     now: dt.datetime
     silent_s: float
     """After how many seconds without a sign of life a ``populate()`` counts as gone."""
@@ -79,6 +83,8 @@ class Explanation(Frozen):
     why: str
     advice: str
     attempts: tuple[AttemptLine, ...] = ()
+    quality: tuple[QualityCheck, ...] = ()
+    """What quality control found in the run's outputs, as far as they were looked at."""
 
     @property
     def task_text(self) -> str:
@@ -118,6 +124,7 @@ def explain(observed: Observation) -> Explanation:
             )
             for a in observed.attempts
         ),
+        quality=observed.quality,
     )
 
 
@@ -132,7 +139,8 @@ def _verdict(o: Observation) -> tuple[str, str, str]:
     if o.has_result:
         if o.run is not None and o.run.state is RunState.LOADED:
             loaded = f"Its result was loaded on {o.run.updated:%Y-%m-%d %H:%M} UTC. {_reused(o)}".rstrip()
-            return "done", loaded, "Nothing: fetch it."
+            flagged = sum(check.verdict is not Verdict.PASS for check in o.quality)
+            return "done", loaded, f"Look at what is flagged ({flagged})." if flagged else "Nothing: fetch it."
         return (
             "done",
             "Its result is in the database, but was not loaded by us; we leave it alone.",
@@ -252,7 +260,9 @@ def _progress(p: Progress) -> str:
 
 def _of_failure(o: Observation, run: RunRecord) -> str:
     advice = ADVICE[run.failure_class] if run.failure_class else "See `fmdj logs`."
-    check = o.attempts[-1].evidence.get("check", "") if o.attempts else ""
-    if check in ACCEPTABLE_CHECKS:
-        return f"{advice} If it is meant to be so: `fmdj retry KEY --accept {check}`."
+    # The worker's check is in the attempt that it ended; the loader's came after that
+    failed = dict.fromkeys(one.check for one in o.quality if one.verdict is Verdict.FAIL)
+    checks = list(failed) or ([o.attempts[-1].evidence.get("check", "")] if o.attempts else [])
+    if checks and all(check in ACCEPTABLE_CHECKS for check in checks):
+        return f"{advice} If it is meant to be so: `fmdj retry KEY {' '.join(f'--accept {one}' for one in checks)}`."
     return f"{advice} `fmdj retry KEY` tries again."

@@ -1,14 +1,12 @@
-"""Which rights each program needs, and no others: database grants by table, bucket policies by prefix."""
+"""Which rights each program needs in the database, and no others: grants by table."""
 
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fmdj_cloud.contracts import Frozen, Kind
-from fmdj_cloud.control.models import MODELS_FOLDER
 from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.dialect import Backend
@@ -17,8 +15,6 @@ from fmdj_cloud.pipeline.inference import Inference
 from fmdj_cloud.pipeline.job_tables import OLD_JOBS, new_jobs, results_of
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger_tables import TABLES, VERSION_TABLE, binding_table
-from fmdj_cloud.settings import PipelineSettings
-from fmdj_cloud.storage.uri import split
 
 _READ = ("SELECT",)
 _EVERYTHING = (*_READ, "INSERT", "UPDATE", "DELETE")
@@ -26,8 +22,6 @@ _KEYS_SHOWN = "REFERENCES"
 """PostgreSQL shows a table's primary key, which DataJoint asks for, only to those who may do more than read it."""
 _LINEAGE = "~lineage"
 """Where DataJoint 2 keeps which attribute comes from where; read before tables are joined."""
-_READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
-_WRITE_OBJECTS = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
 class Program(enum.StrEnum):
@@ -40,11 +34,15 @@ class Program(enum.StrEnum):
     """People whose own process computes and loads, by ``populate()`` of the Element's tables."""
     CLI = "cli"
     """People who look at tasks and say what they want of them."""
+    GC = "gc"
+    """Housekeeping: it deletes what nobody needs, and never a lab's rows."""
+    SERVE = "serve"
+    """The status page: it only reads."""
 
 
 _LOADING = (Program.LOADER, Program.POPULATE)
 """They insert results."""
-_RESERVING = (Program.CONTROLLER, Program.POPULATE)
+_RESERVING = (Program.CONTROLLER, Program.POPULATE, Program.GC)
 """They reserve tasks in the lab's own job tables, where there are any."""
 
 
@@ -69,12 +67,18 @@ _LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
         "claim": ("INSERT", "UPDATE", "DELETE"),
         "binding": ("INSERT", "UPDATE", "DELETE"),
     },
-    Program.LOADER: {"run": ("UPDATE",), "run__attempt": ("UPDATE",), "run__job": ("UPDATE",)},
+    Program.LOADER: {
+        "run": ("UPDATE",),
+        "run__attempt": ("UPDATE",),
+        "run__job": ("UPDATE",),
+        "quality": ("INSERT", "DELETE"),
+    },
     Program.POPULATE: {
         "pipeline": ("INSERT",),
         "run": ("INSERT", "UPDATE"),
         "run__attempt": ("INSERT", "UPDATE"),
         "run__job": ("INSERT", "UPDATE"),
+        "quality": ("INSERT", "DELETE"),
         "recompute": ("DELETE",),
         "binding": ("INSERT", "UPDATE"),
     },
@@ -85,6 +89,9 @@ _LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
         "recompute": ("INSERT",),
         "binding": ("INSERT", "UPDATE"),
     },
+    # it locks the rows of runs that are over while it deletes, and no longer pins what it has deleted
+    Program.GC: {"run": ("UPDATE (manifest_sha256)", "UPDATE (updated)")},
+    Program.SERVE: {},
 }
 """Beside SELECT; ``binding`` stands for the binding tables of all pipelines."""
 
@@ -131,7 +138,8 @@ def _ledger_grants(program: Program, database: Database, labs: Sequence[Lab]) ->
             if table in found:
                 yield Grant(schema_name=schema, table=table, rights=_READ + more.get("binding", ()))
         for signal in (lab.signals.Pupil, lab.signals.Blink, lab.signals.Running):
-            rights = (*_READ, "INSERT", "DELETE") if program in _LOADING else _READ
+            more_rights = ("INSERT", "DELETE") if program in _LOADING else ("DELETE",) if program is Program.GC else ()
+            rights = _READ + more_rights
             yield Grant(schema_name=schema, table=str(signal.table_name), rights=rights)
 
 
@@ -198,7 +206,7 @@ def job_table_grants(program: Program, database: Database, lab: Lab) -> Iterator
         for _, table in results_of(lab, kind):
             found = database.tables(str(table.database))
             for name in (OLD_JOBS, new_jobs(table)):
-                if name in found and (name != OLD_JOBS or program is Program.CONTROLLER):
+                if name in found and (name != OLD_JOBS or program is not Program.POPULATE):
                     yield Grant(schema_name=str(table.database), table=name, rights=_EVERYTHING)
 
 
@@ -240,62 +248,3 @@ def grant_statements(grants: Iterable[Grant], backend: Backend, user: str) -> tu
 
 def _rights(grant: Grant) -> str:
     return ", ".join(grant.rights)
-
-
-def bucket_policy(
-    program: Program, pipelines: Sequence[PipelineSettings], *, attempt_folder: str | None = None
-) -> dict[str, Any]:
-    """Return the IAM policy document that a program needs on the ``s3://`` roots: pure.
-
-    Parameters
-    ----------
-    program : Program
-    pipelines : sequence of PipelineSettings
-    attempt_folder : str, optional
-        URI of the one attempt folder that a worker may write in, for a session of its own; else it may write
-        in the attempt folders of all runs.
-    """
-    inputs = [root for p in pipelines for root in (*p.video_roots, *p.path_map.values(), *p.stores.values())]
-    processed = [p.processed_root for p in pipelines]
-    reads_inputs = program is not Program.LOADER
-    read = [*(inputs if reads_inputs else []), *processed]
-    statements = [_listing(read), _objects("Read", _READ_OBJECTS, [_below(root) for root in read])]
-    if program is Program.CONTROLLER:
-        # what uploads of killed workers have left is found, and aborted
-        statements.append(_listing(processed) | {"Sid": "Uploads", "Action": ["s3:ListBucketMultipartUploads"]})
-        statements.append(_objects("Write", _WRITE_OBJECTS, [_below(root) for root in processed]))
-    elif program in (Program.WORKER, Program.POPULATE):  # populate() and its worker are one user
-        every = [f"{root.rstrip('/')}/*/{kind}-*/a*" for root in processed for kind in Kind]
-        folders = [attempt_folder] if attempt_folder and program is Program.WORKER else every
-        if program is Program.POPULATE:  # it plans, too
-            folders += [f"{p.processed_root.rstrip('/')}/{MODELS_FOLDER}" for p in pipelines if p.inference_schema]
-        statements.append(_objects("Write", _WRITE_OBJECTS, [_below(folder) for folder in folders]))
-    return {"Version": "2012-10-17", "Statement": [s for s in statements if s.get("Resource")]}
-
-
-def policy_json(policy: dict[str, Any]) -> str:
-    """Return a policy document as it is pasted."""
-    return json.dumps(policy, indent=2)
-
-
-def _listing(roots: Iterable[str]) -> dict[str, Any]:
-    """Return the right to list, which is a bucket's as a whole.
-
-    Limited to prefixes, it would not count where a missing object is asked for: S3 would answer 403 instead of 404,
-    and an upload that isn't there yet would look like a missing right.
-    """
-    buckets = dict.fromkeys(split(root)[0] for root in roots if root.startswith("s3://"))
-    resources = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
-    return {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": resources}
-
-
-def _objects(name: str, actions: Sequence[str], resources: Iterable[str]) -> dict[str, Any]:
-    found = sorted({resource for resource in resources if resource})
-    return {"Sid": name, "Effect": "Allow", "Action": list(actions), "Resource": found}
-
-
-def _below(uri: str) -> str:
-    if not uri.startswith("s3://"):
-        return ""
-    bucket, key = split(uri)
-    return f"arn:aws:s3:::{bucket}/{key.rstrip('/')}/*" if key else f"arn:aws:s3:::{bucket}/*"

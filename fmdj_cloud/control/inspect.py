@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fmdj_cloud.contracts import REUSE, Estimate, FailureClass, Frozen, Kind, PipelineRecord
+from fmdj_cloud.contracts import (
+    REUSE,
+    AttemptRecord,
+    Estimate,
+    FailureClass,
+    Frozen,
+    Kind,
+    PipelineRecord,
+    QualityCheck,
+    RunRecord,
+)
 from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import Observation
 from fmdj_cloud.control.models import models_of
@@ -82,9 +92,15 @@ def observe_task(choice: Choice, ledger: Ledger, store: Store, silent_s: float) 
         run=run,
         attempts=tuple(ledger.attempts(run.run_id)) if run is not None else (),
         progress=read_progress(store, run) if run is not None else None,
+        quality=_quality(ledger, run) if run is not None else (),
         now=now,
         silent_s=silent_s,
     )
+
+
+def _quality(ledger: Ledger, run: RunRecord) -> tuple[QualityCheck, ...]:
+    """Return what was found in the outputs of a run's current attempt: those of an earlier one are history."""
+    return tuple(check for check in ledger.quality(run.run_id) if check.attempt == run.attempt)
 
 
 def preview(
@@ -167,20 +183,43 @@ def read_logs(choice: Choice, ledger: Ledger, store: Store, attempt: int | None)
     binding = ledger.binding(choice.lab.name, choice.tasks.kind, choice.key)
     if binding is None or binding.run_id is None:
         raise UsageError(f"{display_key(choice.key)} has no run yet; `fmdj explain` says why.")
-    attempts = {a.attempt: a for a in ledger.attempts(binding.run_id)}
-    chosen = attempts.get(attempt if attempt is not None else max(attempts, default=0))
+    return read_log(ledger.attempts(binding.run_id), binding.run_id, store, attempt)
+
+
+def read_log(
+    attempts: Sequence[AttemptRecord], run_id: str, store: Store, attempt: int | None, max_bytes: int = _LOG_BYTES
+) -> str:
+    """Return the log of a run's newest attempt, or of the one asked for: of each of its pods the end.
+
+    Parameters
+    ----------
+    attempts : sequence of AttemptRecord
+        All of the run's.
+    run_id : str
+    store : Store
+    attempt : int or None
+    max_bytes : int
+        Of one pod's log.
+
+    Raises
+    ------
+    UsageError
+        If there is no such attempt, or it has no log (yet).
+    """
+    known = {a.attempt: a for a in attempts}
+    chosen = known.get(attempt if attempt is not None else max(known, default=0))
     if chosen is None:
-        raise UsageError(f"Run {binding.run_id} has no attempt {attempt or ''}; it has {sorted(attempts) or 'none'}.")
+        raise UsageError(f"Run {run_id} has no attempt {attempt or ''}; it has {sorted(known) or 'none'}.")
     if chosen.launcher == REUSE and chosen.sentence:
-        raise UsageError(f"Attempt {chosen.attempt} of {binding.run_id} computed nothing. {chosen.sentence}")
+        raise UsageError(f"Attempt {chosen.attempt} of {run_id} computed nothing. {chosen.sentence}")
     logs = [info for info in store.list(f"{chosen.folder}/") if info.uri.endswith("/run.log")]
     if not logs:
-        raise UsageError(f"Attempt {chosen.attempt} of {binding.run_id} has written no log yet.")
+        raise UsageError(f"Attempt {chosen.attempt} of {run_id} has written no log yet.")
     logs.sort(key=lambda info: info.modified.timestamp() if info.modified else 0.0)
-    return "".join(_tail(store, info) for info in logs)
+    return "".join(_tail(store, info, max_bytes) for info in logs)
 
 
-def _tail(store: Store, info: ObjectInfo) -> str:
-    start = max(0, info.size - _LOG_BYTES)
-    data = store.get_bytes(info.uri, max_bytes=_LOG_BYTES, byte_range=(start, start + _LOG_BYTES))
+def _tail(store: Store, info: ObjectInfo, max_bytes: int) -> str:
+    start = max(0, info.size - max_bytes)
+    data = store.get_bytes(info.uri, max_bytes=max_bytes, byte_range=(start, start + max_bytes))
     return data.decode("utf-8", "replace")

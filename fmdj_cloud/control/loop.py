@@ -160,6 +160,7 @@ class Controller:
         told = ""
         while not stop.is_set():
             self._beat("pass")
+            hurries = False
             try:
                 report = self.run_pass()
             except LauncherLostError:
@@ -171,11 +172,11 @@ class Controller:
                 told = error.sentence
                 leading = None if isinstance(error, DatabaseError) else leading
             else:
-                told = ""
+                told, hurries = "", report.hurries
                 if report.leading is not leading:
                     _log.info("This controller leads" if report.leading else "Another controller leads; standing by")
                     leading = report.leading
-            stop.wait(self._settings.controller.interval_s)
+            stop.wait(0.0 if hurries else self._settings.controller.interval_s)
         self._resign()
 
     def _resign(self) -> None:
@@ -289,5 +290,5 @@ class Controller:
             if isinstance(action, Launch):
                 pipeline = scene.view(action.run_id).run.pipeline
                 self._served[pipeline] = max(self._served.values(), default=0) + 1
-            self._actor.act(action, scene, tally)
+        self._actor.act_all(actions, scene, tally)
         self._courtesy.keep(scene.views)

@@ -159,14 +159,12 @@ class Observer:
             ready = self._ledger.runs(states={RunState.READY}, pipeline=name, limit=each)
             yield from (run for run in ready if _is_open(run, labs))
         yield from self._ledger.runs(states={RunState.LAUNCHED})
-        resting = self._ledger.runs(states={RunState.HELD, RunState.PUBLISHED})
-        yield from (
-            run for run in resting if run.wanted is not (Wanted.HOLD if run.state is RunState.HELD else Wanted.RUN)
-        )
+        for state, wanted in ((RunState.HELD, Wanted.HOLD), (RunState.PUBLISHED, Wanted.RUN)):
+            yield from self._ledger.runs_wanted_otherwise(state, wanted)
 
     def _next_in_rotation(self, number: int) -> set[str]:
         if number and not self._rotation:
-            self._rotation.extend(run.run_id for run in self._ledger.runs(states=_UNFINISHED))
+            self._rotation.extend(self._ledger.run_ids(_UNFINISHED))
         return {self._rotation.popleft() for _ in range(min(number, len(self._rotation)))}
 
     def _launched(

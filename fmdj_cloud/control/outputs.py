@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,7 +55,7 @@ class OutputLine(Frozen):
         return display_key({**self.recording, name: self.task_id})
 
 
-def output_paths(store: Store, root: str, prefix_uri: str) -> list[str]:
+def output_paths(store: Store, root: str, prefix_uri: str, seen: Callable[[str], None] = lambda _: None) -> list[str]:
     """Return what Facemap has written below a folder of the processed root, relative to that: not what our runs have.
 
     Parameters
@@ -65,11 +65,16 @@ def output_paths(store: Store, root: str, prefix_uri: str) -> list[str]:
         URI of the processed root.
     prefix_uri : str
         A folder in or at it.
+    seen : callable
+        Told of every file that is looked at.
     """
-    paths = (uris.relative(info.uri, root) for info in store.list(f"{prefix_uri.rstrip('/')}/"))
-    return sorted(
-        path for path in paths if path and path.endswith((PROC_SUFFIX, POSE_SUFFIX)) and not _OURS.search(path)
-    )
+    found = []
+    for info in store.list(f"{prefix_uri.rstrip('/')}/"):
+        path = uris.relative(info.uri, root) or ""
+        seen(path)
+        if path.endswith((PROC_SUFFIX, POSE_SUFFIX)) and not _OURS.search(path):
+            found.append(path)
+    return sorted(found)
 
 
 def match_outputs(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from fmdj_cloud.contracts import BindingState, FailureClass, Kind, Outcome, PipelineRecord, RunPlan, TaskRecord
 from fmdj_cloud.control.courtesy import Courtesy, PutOff
+from fmdj_cloud.control.drafts import Draft, Drafter, Due
 from fmdj_cloud.control.facemapruns.overrides import overridden
 from fmdj_cloud.control.leader import Leader
-from fmdj_cloud.control.models import models_of
-from fmdj_cloud.control.plan import plan_task
+from fmdj_cloud.control.outbox import AT_A_TIME, FEW, in_advance
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.control.sharding import sharded
 from fmdj_cloud.errors import (
@@ -30,7 +29,6 @@ from fmdj_cloud.logs import log_context
 from fmdj_cloud.names import attempt_folder, canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
-from fmdj_cloud.pipeline.tasks import Tasks
 from fmdj_cloud.pipeline.turns import in_turn
 from fmdj_cloud.settings import ControllerSettings, Settings
 from fmdj_cloud.storage import Store
@@ -45,27 +43,6 @@ def next_look_s(waited_s: float, settings: ControllerSettings) -> float:
 
 
 Guard = Callable[[Lab, Callable[[], object]], bool]
-
-
-@dataclass(frozen=True)
-class Due:
-    """A task to plan.
-
-    Attributes
-    ----------
-    lab : Lab
-    tasks : Tasks
-    record : PipelineRecord
-    key : dict
-    elsewhere : PutOff or None
-        Why it is left to somebody else instead.
-    """
-
-    lab: Lab
-    tasks: Tasks
-    record: PipelineRecord
-    key: dict[str, Any]
-    elsewhere: PutOff | None
 
 
 class Planner:
@@ -98,6 +75,7 @@ class Planner:
         self._leader = leader
         self._clock = clock
         self._courtesy = courtesy
+        self._drafter = Drafter(settings, store)
 
     def plan_pending(self, labs: Iterable[Lab], guarded: Guard, tally: Tally) -> None:
         """Plan pending tasks of pipelines in turn, as many of each as one pass takes.
@@ -111,14 +89,19 @@ class Planner:
         """
         due: list[Due] = []
         for lab in labs:
+            before = len(due)
             guarded(lab, partial(self._add_due, lab, due))
+            tally.unplanned |= len(due) - before >= self._settings.controller.plan_batch
         give_up = self._clock() + self._settings.controller.lease_s
         broken: set[str] = set()
-        for one in in_turn(due, lambda one: one.lab.name):
-            if self._clock() > give_up:
-                return
-            if one.lab.name not in broken and not guarded(one.lab, partial(self._plan, one, tally)):
-                broken.add(one.lab.name)
+        at_a_time = AT_A_TIME if len(due) > FEW else 1
+        turns = in_turn(due, lambda one: one.lab.name)
+        with contextlib.closing(in_advance(turns, self._drafter.prepare, at_a_time)) as drafts:
+            for one, draft in drafts:
+                if self._clock() > give_up:
+                    return
+                if one.lab.name not in broken and not guarded(one.lab, partial(self._plan, one, draft, tally)):
+                    broken.add(one.lab.name)
 
     def _add_due(self, lab: Lab, due: list[Due]) -> None:
         """Find the tasks of a pipeline to plan in this pass, the most urgent first."""
@@ -156,21 +139,22 @@ class Planner:
             )
         return record
 
-    def _plan(self, due: Due, tally: Tally) -> None:
+    def _plan(self, due: Due, draft: Callable[[], Draft], tally: Tally) -> None:
         with log_context(task=display_key(due.key)):
-            self._plan_one(due, tally)
+            self._plan_one(due, draft, tally)
 
-    def _plan_one(self, due: Due, tally: Tally) -> None:
+    def _plan_one(self, due: Due, draft: Callable[[], Draft], tally: Tally) -> None:
         epoch = self._leader.check()
         tasks, key = due.tasks, due.key
         try:
-            task = tasks.get(key)
+            drafted = draft()
+            task = drafted.task
             if task is not None and due.elsewhere is not None:
                 self._ledger.wait(task, due.elsewhere.sentence, due.elsewhere.look_s, epoch=epoch)
                 tally.counts["waiting"] += 1
                 _log.info("Waiting: %s", due.elsewhere.sentence)
             elif task is not None:
-                self._plan_task(due.lab, due.record, task, epoch, tally)
+                self._plan_task(task, drafted, epoch, tally)
         except (ConfigError, DatabaseError):  # of the whole pipeline
             raise
         except FmdjError as error:
@@ -183,18 +167,9 @@ class Planner:
             )
             self._refuse(tasks.stand_in(key, sentence), FailureClass.CRASH, sentence, "", epoch, tally)
 
-    def _plan_task(self, lab: Lab, record: PipelineRecord, task: TaskRecord, epoch: int, tally: Tally) -> None:
+    def _plan_task(self, task: TaskRecord, draft: Draft, epoch: int, tally: Tally) -> None:
         try:
-            models = models_of(lab, self._store, export=True)
-            planned = plan_task(
-                task,
-                lab.settings,
-                self._store,
-                self._settings,
-                engine=record.engine,
-                basis=record.basis,
-                models=models,
-            )
+            planned = draft.planned()
             asked = self._ledger.overrides([task.task_digest]).get(task.task_digest)
             controller = self._settings.controller
             plan = sharded(planned.plan, "", controller)

@@ -111,6 +111,21 @@ def progress_words(progress: Progress) -> str:
     return f"{progress.stage}, {progress.shards_done} of {progress.shards} shards done"
 
 
+def progress_text(progress: Progress | None) -> str:
+    """Return progress in one line: stage, frames, frames/s, time to go."""
+    if progress is None:
+        return ""
+    parts = [progress_words(progress)]
+    if progress.frames_total:
+        parts.append(f"{100 * progress.frames_done / progress.frames_total:.0f} %")
+        parts.append(f"{progress.frames_done}/{progress.frames_total} frames")
+    if progress.frames_per_s:
+        parts.append(f"{progress.frames_per_s:.0f} frames/s")
+    if progress.eta_s is not None:
+        parts.append(f"{progress.eta_s:.0f} s to go")
+    return ", ".join(parts)
+
+
 def _basis(store: Store, folder: str) -> BasisCommit:
     return BasisCommit.model_validate_json(store.get_bytes(f"{folder}/{BASIS_NAME}", max_bytes=_BASIS_BYTES))
 

@@ -36,6 +36,13 @@ class PassReport(Frozen):
     """Jobs that count as over although their pods may still run on machines that nobody reaches."""
     under_way: int = 0
     """What goes on by itself: attempts that run, and runs whose next attempt waits for its time."""
+    unplanned: bool = False
+    """Whether more tasks are pending than one pass plans."""
+
+    @property
+    def hurries(self) -> bool:
+        """Whether the next pass begins at once: there is more to do, room for it, and nothing in the way."""
+        return self.unplanned and self.launched > 0 and not self.errors
 
     @property
     def idle(self) -> bool:
@@ -60,6 +67,7 @@ class Tally:
         self.unknown_jobs: tuple[str, ...] = ()
         self.leaked_jobs: tuple[str, ...] = ()
         self.under_way = 0
+        self.unplanned = False
 
     def trouble(self, sentence: str, *, unforeseen: bool = False) -> None:
         """Note what went wrong and is tried again; log it unless it went wrong in the last pass, too.
@@ -100,4 +108,5 @@ class Tally:
             unknown_jobs=self.unknown_jobs,
             leaked_jobs=self.leaked_jobs,
             under_way=self.under_way,
+            unplanned=self.unplanned,
         )

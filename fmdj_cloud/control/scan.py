@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.control.outputs import OutputEnd, OutputLine, match_outputs, output_paths
@@ -18,7 +18,9 @@ from fmdj_cloud.pipeline.recordings import (
 from fmdj_cloud.storage import Store
 
 
-def find_outputs(lab: Lab, store: Store, prefix_uri: str) -> list[OutputLine]:
+def find_outputs(
+    lab: Lab, store: Store, prefix_uri: str, seen: Callable[[str], None] = lambda _: None
+) -> list[OutputLine]:
     """Find what Facemap has written below a folder of the processed root, and whose it is.
 
     Keypoints are only looked for where the pipeline has an inference schema.
@@ -29,9 +31,11 @@ def find_outputs(lab: Lab, store: Store, prefix_uri: str) -> list[OutputLine]:
     store : Store
     prefix_uri : str
         A folder in or at the processed root.
+    seen : callable
+        Told of every file that is looked at.
     """
     root = lab.settings.processed_root.rstrip("/")
-    paths = output_paths(store, root, prefix_uri)
+    paths = output_paths(store, root, prefix_uri, seen)
     database = lab.element.database
     procs = [path for path in paths if path.endswith(PROC_SUFFIX)]
     lines = list(match_outputs(lab.name, root, procs, known_recordings(database, lab.element)))

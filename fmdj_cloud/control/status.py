@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fmdj_cloud.contracts import (
+    FINISHED_STATES,
+    BindingRecord,
     BindingState,
     FailureClass,
     Frozen,
@@ -75,6 +77,8 @@ class PipelineLine(Frozen):
     brake: bool
     seen: bool
     """Whether a controller has met it yet."""
+    queue_age_s: float = 0.0
+    """How long the run that has waited longest could have started, seconds; 0 if none waits."""
 
 
 class StatusReport(Frozen):
@@ -89,12 +93,16 @@ class StatusReport(Frozen):
     bindings: tuple[BindingLine, ...]
 
 
-def run_line(run: RunRecord, store: Store | None, reused: str = "") -> RunLine:
+Look = Callable[[Store, RunRecord], Progress | None]
+"""Tells how far a launched run is."""
+
+
+def run_line(run: RunRecord, store: Store | None, reused: str = "", *, look: Look = read_progress) -> RunLine:
     """Return a run as people see it, with its progress if a store is given and it is under way.
 
     `reused` says whose outputs it has, if they aren't its own.
     """
-    progress = read_progress(store, run) if store is not None and run.state is RunState.LAUNCHED else None
+    progress = look(store, run) if store is not None and run.state is RunState.LAUNCHED else None
     return RunLine(
         run_id=run.run_id,
         pipeline=run.pipeline,
@@ -110,6 +118,20 @@ def run_line(run: RunRecord, store: Store | None, reused: str = "") -> RunLine:
     )
 
 
+def binding_line(binding: BindingRecord) -> BindingLine:
+    """Return a task without a run as people see it."""
+    return BindingLine(
+        pipeline=binding.pipeline,
+        kind=binding.kind,
+        task=binding.key,
+        state=binding.state,
+        failure_class=binding.failure_class,
+        sentence=binding.sentence,
+        since=binding.since,
+        next_look=binding.next_look,
+    )
+
+
 def gather_status(
     ledger: Ledger,
     labs: Iterable[Lab],
@@ -117,6 +139,7 @@ def gather_status(
     *,
     states: frozenset[RunState] | None = None,
     limit: int = 50,
+    look: Look = read_progress,
 ) -> StatusReport:
     """Gather the status.
 
@@ -131,6 +154,8 @@ def gather_status(
         States of the runs listed; all but ``loaded`` and ``superseded`` first by default.
     limit : int
         Runs and bindings listed at most.
+    look : callable, optional
+        Tells how far a launched run is, such as one that remembers it for a while.
     """
     labs = tuple(labs)
     names = {lab.name for lab in labs}
@@ -141,8 +166,9 @@ def gather_status(
         if pipeline in names:
             counts[RunState(state).value] = counts.get(RunState(state).value, 0) + number
     runs: list[RunRecord] = []
-    for lab in labs:
-        runs += ledger.runs(states=states, pipeline=lab.name, limit=limit)
+    for some in (states,) if states is not None else (frozenset(RunState) - FINISHED_STATES, FINISHED_STATES):
+        for lab in labs if len(runs) < limit else ():
+            runs += ledger.runs(states=some, pipeline=lab.name, limit=limit)
     reused = ledger.reused([run.run_id for run in runs[:limit]])
     bindings = [
         binding
@@ -151,6 +177,7 @@ def gather_status(
         for binding in ledger.bindings(lab.name, tasks.kind, states=_WITHOUT_A_RUN, limit=limit)
     ]
     bindings.sort(key=lambda b: (b.priority, b.since, b.task_digest))
+    ages = ledger.queue_age_s()
     pending = {lab.name: {tasks.kind.value: tasks.count_pending() for tasks in lab.tables} for lab in labs}
     return StatusReport(
         leader=leader[0] if leader is not None and leader[2] > ledger.database.now() else None,
@@ -161,22 +188,11 @@ def gather_status(
                 by_kind=pending[lab.name],
                 brake=lab.name in known and known[lab.name].brake,
                 seen=lab.name in known,
+                queue_age_s=ages.get(lab.name, 0.0),
             )
             for lab in labs
         ),
         counts=counts,
-        runs=tuple(run_line(run, store, reused.get(run.run_id, "")) for run in runs[:limit]),
-        bindings=tuple(
-            BindingLine(
-                pipeline=b.pipeline,
-                kind=b.kind,
-                task=b.key,
-                state=b.state,
-                failure_class=b.failure_class,
-                sentence=b.sentence,
-                since=b.since,
-                next_look=b.next_look,
-            )
-            for b in bindings[:limit]
-        ),
+        runs=tuple(run_line(run, store, reused.get(run.run_id, ""), look=look) for run in runs[:limit]),
+        bindings=tuple(map(binding_line, bindings[:limit])),
     )

@@ -25,8 +25,9 @@ from fmdj_cloud.contracts import (
     Wanted,
 )
 from fmdj_cloud.control.specs import SPEC_NAME
-from fmdj_cloud.errors import ObjectMissingError
+from fmdj_cloud.errors import IntegrityError, ObjectMissingError
 from fmdj_cloud.storage import Store
+from fmdj_cloud.storage.documents import shown
 from fmdj_cloud.storage.manifests import read_manifest
 
 _SPEC = re.compile(rf"(?P<run>.*/[a-z]+-[0-9a-f]{{16}})/a(?P<attempt>\d+)/{re.escape(SPEC_NAME)}")
@@ -187,8 +188,8 @@ def _read_attempt(store: Store, uri: str, modified: dt.datetime | None) -> Attem
         spec = RunSpec.model_validate_json(data)
     except ObjectMissingError:
         return None
-    except ValidationError as error:
-        _log.warning("%s is not a spec and is passed over: %s", uri, error.errors()[0]["msg"])
+    except (IntegrityError, ValidationError, RecursionError) as error:  # whoever wrote it: the others count
+        _log.warning("%s is not a spec and is passed over: %s", uri, shown(error))
         return None
     written = modified or dt.datetime(1970, 1, 1)
     trace = AttemptTrace(spec=spec, spec_sha256=hashlib.sha256(data).hexdigest(), written=written)

@@ -137,9 +137,23 @@ class Store(Protocol):
         """Delete an object; one that isn't there is no error."""
         ...
 
-    def discard_unfinished(self, prefix_uri: str) -> int:
+    def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+        """Describe what uploads have left below a folder, at any depth, that were begun and haven't ended.
+
+        Their `uri` is that of the object, or of the temporary file; `modified` is when they were begun, or last
+        written to.
+        """
+        ...
+
+    def discard_unfinished(self, prefix_uri: str, *, before: dt.datetime | None = None) -> int:
         """Discard what uploads that were cut off have left below a folder, and return how many there were.
 
         Whoever was killed while it uploaded couldn't. No upload to that folder may be under way.
+
+        Parameters
+        ----------
+        prefix_uri : str
+        before : datetime, optional
+            Only what :meth:`unfinished` says is older: naive UTC.
         """
         ...

@@ -124,7 +124,8 @@ def fetch(
     free = shutil.disk_usage(path.parent).free
     if size > free:
         raise DiskFullError(
-            f"{path.parent} has {free >> 20} MiB free, {size >> 20} MiB are needed: give it more scratch disk."
+            f"{path.parent} has {free / 2**20:.1f} MiB free, {size / 2**20:.1f} MiB are needed: "
+            "give it more scratch disk."
         )
     job = _Fetch(open_range, path, size, part_size, attempts, progress, sleep)
     with path.open("xb") as file:

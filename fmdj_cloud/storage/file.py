@@ -148,20 +148,25 @@ class FileStore:
         ):
             os.unlink(name, dir_fd=folder)
 
-    def discard_unfinished(self, prefix_uri: str) -> int:
-        """Discard what uploads that were cut off have left below a folder."""
+    def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+        """Describe uploads below a folder that haven't ended."""
         path = local_path(prefix_uri)
         self._folders.root_of(path)
+        with file_errors(prefix_uri, "list"):
+            for folder, _, names in os.walk(path):  # follows no link
+                for name in sorted(names):
+                    if name.startswith(_TEMPORARY):
+                        with contextlib.suppress(FileNotFoundError):  # it has ended since
+                            file = os.path.join(folder, name)
+                            yield self._info(f"file://{file}", os.lstat(file))
+
+    def discard_unfinished(self, prefix_uri: str, *, before: dt.datetime | None = None) -> int:
+        """Discard what uploads that were cut off have left below a folder."""
+        found = [one for one in self.unfinished(prefix_uri) if before is None or _is_before(one, before)]
         with file_errors(prefix_uri, "delete"):
-            found = [
-                os.path.join(folder, name)
-                for folder, _, names in os.walk(path)  # follows no link
-                for name in names
-                if name.startswith(_TEMPORARY)
-            ]
-            for name in found:
+            for one in found:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name)
+                    os.unlink(local_path(one.uri))
         return len(found)
 
     def _write(self, uri: str, chunks: Iterable[bytes], size: int) -> ObjectInfo:
@@ -244,6 +249,10 @@ class _Range:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _is_before(info: ObjectInfo, moment: dt.datetime) -> bool:
+    return info.modified is not None and info.modified < moment
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

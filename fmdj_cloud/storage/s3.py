@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import datetime as dt
 import hashlib
 import threading
@@ -197,17 +198,36 @@ class S3Store:
         with translated(uri, "delete"):
             self._client.delete_object(**_address(uri))
 
-    def discard_unfinished(self, prefix_uri: str) -> int:
+    def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+        """Describe uploads below a folder that haven't ended."""
+        bucket, _ = split(prefix_uri)
+        for name, upload_id, begun in self._unfinished(prefix_uri):
+            with translated(prefix_uri, "list"):
+                pages = self._client.get_paginator("list_parts").paginate(Bucket=bucket, Key=name, UploadId=upload_id)
+                size = sum(part["Size"] for page in pages for part in page.get("Parts", ()))
+            yield ObjectInfo(uri=f"s3://{bucket}/{name}", size=size, modified=begun)
+
+    def discard_unfinished(self, prefix_uri: str, *, before: dt.datetime | None = None) -> int:
         """Discard what uploads that were cut off have left below a folder."""
-        bucket, key = split(prefix_uri)
-        found = []
+        bucket, _ = split(prefix_uri)
+        found = [one for one in self._unfinished(prefix_uri) if before is None or (one[2] and one[2] < before)]
         with translated(prefix_uri, "delete"):
-            pages = self._client.get_paginator("list_multipart_uploads")
-            for page in pages.paginate(Bucket=bucket, Prefix=f"{key.rstrip('/')}/"):
-                found += [(upload["Key"], upload["UploadId"]) for upload in page.get("Uploads", ())]
-            for name, upload_id in found:
+            for name, upload_id, _ in found:
                 self._client.abort_multipart_upload(Bucket=bucket, Key=name, UploadId=upload_id)
         return len(found)
+
+    def _unfinished(self, prefix_uri: str) -> builtins.list[tuple[str, str, dt.datetime | None]]:
+        """Return (key, upload id, when it was begun where the store says it) of the uploads below a folder."""
+        bucket, key = split(prefix_uri)
+        with translated(prefix_uri, "list"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=bucket, Prefix=f"{key.rstrip('/')}/" if key else ""
+            )
+            return [
+                (upload["Key"], upload["UploadId"], _naive(upload["Initiated"]) if "Initiated" in upload else None)
+                for page in pages
+                for upload in page.get("Uploads", ())
+            ]
 
     def close(self) -> None:
         """Close the connections."""

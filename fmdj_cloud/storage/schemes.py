@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,9 +63,13 @@ class SchemeStore:
         """Delete an object."""
         self._of(uri).delete(uri)
 
-    def discard_unfinished(self, prefix_uri: str) -> int:
+    def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+        """Describe uploads below a folder that haven't ended."""
+        return self._of(prefix_uri).unfinished(prefix_uri)
+
+    def discard_unfinished(self, prefix_uri: str, *, before: dt.datetime | None = None) -> int:
         """Discard what uploads that were cut off have left below a folder."""
-        return self._of(prefix_uri).discard_unfinished(prefix_uri)
+        return self._of(prefix_uri).discard_unfinished(prefix_uri, before=before)
 
     def _of(self, uri: str) -> Store:
         store = self._stores.get(scheme(uri))

@@ -17,8 +17,8 @@ __all__ = ["Json", "KubeClient", "KubeError", "Listing"]
 
 Json = dict[str, Any]
 """An object of Kubernetes."""
-_PAGE = 500
-"""Objects asked for at a time, as kubectl does."""
+_PAGE = 200
+"""Objects asked for at a time: kubectl's 500, of three kinds at once, take 70 MiB for a moment."""
 _SILENCE_S = 10.0
 """The API server ends a watch in time; one that lasts so much longer is dead."""
 _LOG_MAX_BYTES = 16 << 20

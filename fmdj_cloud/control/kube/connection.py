@@ -26,8 +26,8 @@ from fmdj_cloud.settings import KubernetesSettings
 SUPPORTED = (34, 35)
 """Major versions of the `kubernetes` package: 36.0 has a broken log call, 37 doesn't install beside boto3."""
 _NAMESPACE_FILE = "namespace"
-_POOL = 10
-"""Connections kept: four watches, and what the controller asks."""
+_POOL = 16
+"""Connections kept: four watches, and what the controller asks, several requests at a time."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 """A peer that disappeared without a word is noticed within a minute, also while a watch is quiet."""
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import uuid
 
 import pytest
 from pydantic import SecretStr
 
 from fmdj_cloud.contracts import Outcome, RunState
+from fmdj_cloud.control.gc.run import housekeep
 from fmdj_cloud.errors import ConfigError, DatabaseError, InputError
 from fmdj_cloud.pipeline.database import Database
+from fmdj_cloud.pipeline.lab import open_lab
+from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.signals_gone import delete_gone
 
 pytestmark = pytest.mark.integration
 
@@ -134,10 +139,31 @@ def test_people_need_no_more(site, make_user, monkeypatch):
     assert site.order("explain", words)[0]["state"] == "published"
 
 
+def test_housekeeping_needs_no_more(site, make_user):
+    key = site.world.insert_task()
+    run = site.until(site.controller(), key, "published")
+    folder = site.world.attempt_of(key).folder
+    assert site.world.ledger.supersede(run.run_id, RunState.PUBLISHED, 1, "for the test")
+    blink = site.world.lab.signals.Blink.full_table_name
+    database = site.connect(make_user("gc"))
+    with pytest.raises(DatabaseError):  # what counts is what this user may do
+        database.execute(f"UPDATE {site.world.ledger.run_table} SET state = 'loaded'")
+    with pytest.raises(DatabaseError):
+        database.execute(f"INSERT INTO {blink} SELECT * FROM {blink}")
+    ledger = Ledger(database)
+    lab = open_lab(database, ledger, site.world.settings.pipelines[0])
+    later = database.now() + dt.timedelta(days=400)
+    lines = housekeep(site.world.settings, ledger, [lab], site.world.store, site.launcher(), now=later, delete=True)
+    assert {line.done for line in lines} == {True}
+    assert not list(site.world.store.list(folder))
+    assert delete_gone(database, lab, str(lab.signals.Blink.table_name)) == 0
+
+
 @pytest.mark.parametrize(
     ("program", "table"),
     [
         ("controller", "FacialSignal"),
+        ("gc", "FacemapTask"),
         ("loader", "VideoRecording"),
         ("populate", "FacialSignal"),
         ("cli", "FacemapProcessing"),

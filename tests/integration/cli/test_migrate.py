@@ -70,6 +70,21 @@ def test_runs_from_before_task_tables_were_told_apart_are_facemap_tasks(own_site
     assert site.controller().run_pass().errors == ()
 
 
+def test_a_ledger_from_before_quality_was_kept_gets_its_table(own_site):
+    site = own_site
+    key = site.world.insert_task()
+    site.until(site.controller(), key, "published")
+    before = site.world.run_of(key)
+    site.end_lease()
+    database = site.world.database
+    database.execute(f"DROP TABLE {database.quote(database.ledger_schema, 'quality')}")
+    set_version(database, 3)
+    assert "fmdj migrate" in site.run("status").err
+    assert f"from version 3 to {SCHEMA_VERSION}" in site.run("migrate").out
+    ledger = Ledger(site.connect(site.world.settings))
+    assert (ledger.run(before.run_id), ledger.quality(before.run_id)) == (before, ())
+
+
 def test_nobody_migrates_under_a_controller_that_leads(own_site):
     site = own_site
     site.world.ledger.acquire("somebody", 600)

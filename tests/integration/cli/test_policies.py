@@ -127,6 +127,25 @@ class TestPolicies:
             with pytest.raises(FmdjError):
                 store.delete(kept)
 
+    def test_housekeeping_deletes_in_attempt_folders_only(self, open_world, s3_of):
+        site = open_world
+        root = f"{site.world.bucket}/processed"
+        folder = f"{root}/rec1/facemap_0/svd-0123456789abcdef/a1"
+        video, model = f"{site.world.bucket}/videos/rec1/cam.avi", f"{root}/model.pt"
+        for uri in (video, model, f"{folder}/spec.json"):
+            site.world.store.put_bytes(uri, b"x")
+        store = open_store(s3_of("gc").storage)
+        assert [info.uri for info in store.list(folder)] == [f"{folder}/spec.json"]
+        assert list(store.unfinished(root)) == []
+        store.delete(f"{folder}/spec.json")
+        for kept in (video, model):
+            with pytest.raises(FmdjError):
+                store.delete(kept)
+        with pytest.raises(FmdjError):
+            store.put_bytes(f"{folder}/spec.json", b"mine now")
+        with pytest.raises(FmdjError):
+            store.get_bytes(video, max_bytes=10)
+
     def test_a_worker_reads_inputs_and_writes_in_its_attempt_folder_only(self, open_world, s3_of):
         site = open_world
         root = f"{site.world.bucket}/processed"

@@ -89,16 +89,16 @@ def test_a_store_that_does_not_answer_refuses_nobody(world, monkeypatch):
 
 def test_a_bug_in_planning_one_task_stops_no_other(world, monkeypatch):
     bad, good = world.insert_task(), world.insert_task()
-    from fmdj_cloud.control import planning
+    from fmdj_cloud.control import drafts
 
-    plan_task = planning.plan_task
+    plan_task = drafts.plan_task
 
     def plan(task, *args, **options):
         if task.key == bad:
             raise ZeroDivisionError("by chance")
         return plan_task(task, *args, **options)
 
-    monkeypatch.setattr(planning, "plan_task", plan)
+    monkeypatch.setattr(drafts, "plan_task", plan)
     report = world.controller().run_pass()
     assert (report.refused, report.planned) == (1, 1)
     assert binding(world, bad).failure_class is FailureClass.CRASH

@@ -214,8 +214,8 @@ class TestRequests:
         assert listed.items == [{"a": 1}]
         assert listed.resource_version == "7"
         assert paths(wire) == [
-            "GET /apis/batch/v1/namespaces/lab/jobs?labelSelector=a%3Db%2Cc&limit=500",
-            "GET /apis/batch/v1/namespaces/lab/jobs?labelSelector=a%3Db%2Cc&limit=500&continue=more%2B%2F%3D",
+            "GET /apis/batch/v1/namespaces/lab/jobs?labelSelector=a%3Db%2Cc&limit=200",
+            "GET /apis/batch/v1/namespaces/lab/jobs?labelSelector=a%3Db%2Cc&limit=200&continue=more%2B%2F%3D",
         ]
 
     def test_requests_are_counted_by_what_they_do_and_how_they_end(self, client: KubeClient, wire: Wire):

@@ -194,7 +194,7 @@ class TestRefusedCreation:
             launcher = KubernetesLauncher(
                 lab.settings, lab.client, lab.cache, clock=cluster.clock, sleep=slept.append, now=cluster.clock.now
             )
-            for number in range(30):
+            for number in range(70):  # five seconds' worth goes at once
                 launcher.create(lab.request(number))
         assert slept[-1] == pytest.approx(2.0)
 

@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parents[3]
 class Process:
     """One container."""
 
-    def __init__(self, start: ContainerStart, environment: Mapping[str, str]) -> None:
+    def __init__(self, start: ContainerStart, environment: Mapping[str, str], module: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="container-"))
         self._message = self._folder / "termination-log"
         self._output = self._folder / "log"
@@ -30,7 +30,7 @@ class Process:
         words[words.index("--termination-log") + 1] = str(self._message)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.kills.worker", *words],
+                [sys.executable, "-m", module, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -65,8 +65,9 @@ class Process:
 class Workers:
     """What the fake cluster's pods do."""
 
-    def __init__(self, cluster: FakeCluster, folder: Path) -> None:
+    def __init__(self, cluster: FakeCluster, folder: Path, *, module: str = "tests.support.kills.worker") -> None:
         self._cluster = cluster
+        self._module = module
         self._gate = folder / "gate"
         self._started: list[Process] = []
         self._environment = {
@@ -96,6 +97,6 @@ class Workers:
             process.kill()
 
     def _start(self, start: ContainerStart) -> Process:
-        process = Process(start, self._environment)
+        process = Process(start, self._environment, self._module)
         self._started.append(process)
         return process

@@ -25,6 +25,8 @@ from fmdj_cloud.worker import pod
 from fmdj_cloud.worker.handover import ChildJob, ChildResult, Desk
 from fmdj_cloud.worker.stop import Stop
 from tests.support.kills import signals, tripwire
+from tests.support.weather.no_room import no_room_from_environment
+from tests.support.weather.skew import skew_from_environment
 
 STEP_S = 0.03
 BULK_MIB = 6
@@ -107,6 +109,8 @@ def main() -> int:
     shot = tripwire.worker_shot(place[1], int(place[2]))
     if shot is not None:
         tripwire.arm("worker", shot)
+    skew_from_environment("worker")
+    no_room_from_environment()
     return program.main()
 
 

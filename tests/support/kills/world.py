@@ -70,6 +70,10 @@ class Program:
     def is_stopped(self) -> bool:
         return process_state(self.pid) == "T"
 
+    def said(self, words: str) -> bool:
+        """Tell whether some words stand in its log."""
+        return self.log.exists() and words in self.log.read_text()
+
     def send(self, name: str) -> None:
         self.process.send_signal(signal.Signals[name])
 

@@ -41,6 +41,8 @@ class Workers:
 
     Attributes
     ----------
+    size : tuple of int
+        Frames, height and width of every recording.
     starts : Counter
         How often a container of an attempt was started, by run and attempt.
     published : Counter
@@ -59,6 +61,7 @@ class Workers:
         self._store = store
         self._lock = threading.Lock()
         self._signals: dict[tuple[str, int, int], bytes] = {}
+        self.size = (signals.NFRAMES, signals.HEIGHT, signals.WIDTH)
         self.starts: Counter[tuple[str, str]] = Counter()
         self.published: Counter[tuple[str, str]] = Counter()
         self.doubled: list[str] = []
@@ -99,7 +102,9 @@ class Workers:
         spec, nonce = self._spec(start), start.arg("--nonce")
         data = self._signals_of(spec)
         self._store.put_bytes(f"{spec.attempt_uri}/{nonce}/signals.h5", data)
-        sha256 = commit_manifest(self._store, spec.attempt_uri, _manifest(spec, start.arg("--sha256"), nonce, data))
+        sha256 = commit_manifest(
+            self._store, spec.attempt_uri, _manifest(spec, start.arg("--sha256"), nonce, data, self.size)
+        )
         with self._lock:
             self.published[spec.run_id, str(spec.attempt)] += 1
         return Exit(0, TerminationMessage(code="done", exit_code=0, manifest_sha256=sha256).model_dump_json())
@@ -125,7 +130,7 @@ class Workers:
         spec, nonce = self._spec(start), start.arg("--nonce")
         data = self._signals_of(spec)
         self._store.put_bytes(f"{spec.attempt_uri}/{nonce}/signals.h5", data[:-1] + bytes([data[-1] ^ 1]))
-        commit_manifest(self._store, spec.attempt_uri, _manifest(spec, start.arg("--sha256"), nonce, data))
+        commit_manifest(self._store, spec.attempt_uri, _manifest(spec, start.arg("--sha256"), nonce, data, self.size))
         return Exit(0)
 
     def _spec(self, start: ContainerStart) -> RunSpec:
@@ -149,8 +154,9 @@ def _computes(pod: dict[str, Any]) -> bool:
     return any("running" in (status.get("state") or {}) for status in statuses)
 
 
-def _manifest(spec: RunSpec, sha256: str, nonce: str, data: bytes) -> Manifest:
-    frames = (signals.NFRAMES,)
+def _manifest(spec: RunSpec, sha256: str, nonce: str, data: bytes, size: tuple[int, int, int]) -> Manifest:
+    nframes, height, width = size
+    frames = (nframes,)
     return Manifest(
         run_id=spec.run_id,
         attempt=spec.attempt,
@@ -163,8 +169,8 @@ def _manifest(spec: RunSpec, sha256: str, nonce: str, data: bytes) -> Manifest:
                 path=f"{nonce}/signals.h5", role="signals", size=len(data), sha256=hashlib.sha256(data).hexdigest()
             ),
         ),
-        nframes=signals.NFRAMES,
-        views=(ViewFrames(height=signals.HEIGHT, width=signals.WIDTH, fps=30.0, frames=frames, header_frames=frames),),
+        nframes=nframes,
+        views=(ViewFrames(height=height, width=width, fps=30.0, frames=frames, header_frames=frames),),
         versions={"facemap": "1.0.8"},
         device="cpu",
         threads=1,

@@ -17,8 +17,10 @@ from fmdj_cloud.contracts import (
     Kind,
     Limits,
     Progress,
+    QualityCheck,
     RunRecord,
     RunState,
+    Verdict,
     Wanted,
 )
 from fmdj_cloud.control.advice import ADVICE
@@ -209,6 +211,29 @@ def test_every_failure_class_has_advice(failure: FailureClass) -> None:
     assert found.why == "That failed."
     assert found.advice == f"{ADVICE[failure]} `fmdj retry KEY` tries again."
     assert ADVICE[failure].endswith((".", "?"))
+
+
+def checked(name: str, verdict: Verdict) -> QualityCheck:
+    return QualityCheck(
+        run_id="r", attempt=2, check=name, value=1, threshold=0, verdict=verdict, sentence="It is so.", checked=NOW
+    )
+
+
+def test_checks_of_outputs_that_failed_are_named_together_if_all_can_be_accepted() -> None:
+    failed = run(RunState.FAILED, failure_class=FailureClass.LOAD, sentence="It is flat.")
+    found = tuple(checked(name, Verdict.FAIL) for name in ("flat", "tail", "flat"))
+    assert "`fmdj retry KEY --accept flat --accept tail`" in explain(observe(run=failed, quality=found)).advice
+    found = (*found, checked("seams", Verdict.WARN), checked("frames", Verdict.FAIL))
+    assert "--accept" not in explain(observe(run=failed, quality=found)).advice
+
+
+def test_what_is_flagged_in_a_result_is_to_be_looked_at() -> None:
+    loaded = run(RunState.LOADED)
+    good, flagged = checked("flat", Verdict.PASS), checked("seams", Verdict.WARN)
+    assert explain(observe(run=loaded, has_result=True, quality=(good,))).advice == "Nothing: fetch it."
+    said = explain(observe(run=loaded, has_result=True, quality=(good, flagged)))
+    assert said.advice == "Look at what is flagged (1)."
+    assert said.quality == (good, flagged)
 
 
 def test_a_failed_check_that_can_be_accepted_is_named() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fmdj_cloud.cli.views import progress_text
 from fmdj_cloud.contracts import Progress, ShardRange
-from fmdj_cloud.control.progress import add_up, progress_words
+from fmdj_cloud.control.progress import add_up, progress_text, progress_words
 
 RANGES = [ShardRange(start=start, stop=start + 100) for start in range(0, 400, 100)]
 

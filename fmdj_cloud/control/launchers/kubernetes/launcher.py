@@ -35,6 +35,8 @@ from fmdj_cloud.errors import ConfigError
 from fmdj_cloud.settings import Settings
 
 _log = logging.getLogger(__name__)
+_BURST_S = 5.0
+"""After a pause as many Jobs as belong to so many seconds are made at once: planning pauses, and the rate is kept."""
 _HOLD_S = 15.0
 """After Jobs of a profile couldn't be made, none is tried for so long: a full quota isn't asked hundreds of times."""
 
@@ -90,7 +92,7 @@ class KubernetesLauncher:
             now=now or client.now,
         )
         rate = settings.kubernetes.launches_per_s
-        self._launches = TokenBucket(rate, max(1, round(rate)), clock=clock, sleep=sleep)
+        self._launches = TokenBucket(rate, max(1, round(_BURST_S * rate)), clock=clock, sleep=sleep)
         self._held: dict[str, _Held] = {}
         """Profiles whose Jobs can't be made now."""
         self._given_up: dict[str, JobObservation] = {}
