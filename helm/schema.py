@@ -51,6 +51,7 @@ _STRICTER: dict[tuple[str, ...], dict[str, Any]] = {
     ("pipelines", "*", "processed_root"): {"pattern": _URI},
     ("controller", "launcher"): {"enum": ["kubernetes"]},
     ("serve", "port"): {"minimum": 1024},
+    ("page", "port"): {"minimum": 1024},
     (*_PROFILE, "image"): {"pattern": f"^$|{_weaker(kube_words.IMAGE)}"},
     (*_PROFILE, "image_pull_secrets", "*"): {"pattern": _NAME},
     (*_PROFILE, "gpu_resource"): {"pattern": _weaker(kube_words.RESOURCE)},

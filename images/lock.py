@@ -46,7 +46,8 @@ def _write(name: str, blocks: list[str]) -> None:
 
 def main() -> None:
     """Write the four locks."""
-    _write("controller/requirements.txt", resolve("pyproject.toml", "--extra", "postgres", "--extra", "mysql"))
+    extras = (word for name in ("postgres", "mysql", "serve") for word in ("--extra", name))
+    _write("controller/requirements.txt", resolve("pyproject.toml", *extras))
     worker = resolve("images/worker/requirements.in")
     _write("worker/requirements.txt", [block for block in worker if not _CUDA.match(block)])
     _write("worker/torch-cuda.txt", [block for block in worker if _CUDA.match(block)])

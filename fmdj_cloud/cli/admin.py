@@ -18,7 +18,8 @@ from fmdj_cloud.cli.common import (
 from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.cli.views import escape, state_text
 from fmdj_cloud.control.backends import open_launcher
-from fmdj_cloud.control.grants import Program, bucket_policy, database_grants, grant_statements, policy_json
+from fmdj_cloud.control.buckets import bucket_policy, policy_json
+from fmdj_cloud.control.grants import Program, database_grants, grant_statements
 from fmdj_cloud.control.recover import recover as recover_ledger
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.pipeline.database import Database

@@ -21,20 +21,26 @@ from fmdj_cloud import __version__
 from fmdj_cloud.cli import (
     admin,
     audit,
+    bug_report,
+    cite,
     compare,
     demo,
     doctor,
     export,
+    gc,
     imports,
     look,
     orders,
     programs,
+    report,
     selftest,
+    serve,
     uninstall,
     version,
 )
 from fmdj_cloud.errors import FmdjError, StoppedError
 from fmdj_cloud.kubectl.lifeline import hold_if_asked
+from fmdj_cloud.printable import printable
 
 app = typer.Typer(
     name="fmdj",
@@ -92,13 +98,18 @@ app.command()(orders.release)
 app.command()(orders.priority)
 app.command("import")(imports.import_outputs)
 app.add_typer(export.export, name="export")
+app.command()(report.report)
 app.command()(audit.audit)
+app.command()(cite.cite)
 app.command()(compare.compare)
 app.command()(doctor.doctor)
+app.command("bug-report")(bug_report.bug_report)
 app.command()(admin.grants)
 app.command()(admin.migrate)
 app.command()(admin.recover)
+app.command()(gc.gc)
 app.command()(selftest.selftest)
+app.command()(serve.serve)
 app.command()(uninstall.uninstall)
 app.command()(version.version)
 
@@ -130,7 +141,8 @@ def _stop_when_asked() -> None:
 
 
 def _complain(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"fmdj: {sentence}", markup=False, highlight=False)
+    shown = printable(sentence, keep="\n\t")
+    Console(stderr=True, soft_wrap=True).print(f"fmdj: {shown}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rich.table import Table
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.logs import configure_logging
+from fmdj_cloud.printable import printable_json
 from fmdj_cloud.settings import Settings, load_settings
 
 _WORD = re.compile(r"[^\W\d]\w*=\S+")
@@ -135,7 +136,7 @@ def emit_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
         data = value
     else:
         data = [item.model_dump(mode="json") for item in value]
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
 
 
 def make_table(title: str | None, *columns: str) -> Table:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fmdj_cloud.cli.common import KeyArgument, Output, OutputOption, PipelineOption, console, emit_json, parse_key
 from fmdj_cloud.cli.context import Context, open_context
+from fmdj_cloud.cli.views import escape
 from fmdj_cloud.contracts import Basis, Engine, Kind, RunSpec, TaskRecord
 from fmdj_cloud.control.choose import Choice, select_tasks
 from fmdj_cloud.control.plan import plan_task
@@ -48,7 +49,7 @@ def compare(
     console.print(_table(found))
     for engine, warnings in found.warnings.items():
         for warning in warnings:
-            console.print(f"{engine}: {warning}")
+            console.print(f"{engine}: {escape(warning)}")
 
 
 def _spec(context: Context, choice: Choice, task: TaskRecord, engine: Engine, basis: Basis) -> RunSpec:
@@ -81,5 +82,5 @@ def _table(found: Versus) -> Table:
     table.add_column("value", justify="right")
     for one in found.differences:
         value = "-" if one.value is None else f"{one.value:.6g}"
-        table.add_row(one.region or "recording", one.signal, one.measure, value)
+        table.add_row(escape(one.region or "recording"), one.signal, one.measure, value)
     return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,11 +22,7 @@ class Context:
     settings: Settings
     ledger: Ledger
     labs: tuple[Lab, ...]
-
-    @functools.cached_property
-    def store(self) -> Store:
-        """The object store, opened when a command first needs it."""
-        return open_store(self.settings.storage)
+    store: Store
 
 
 @contextlib.contextmanager
@@ -47,7 +42,8 @@ def open_context(pipeline: str | None) -> Iterator[Context]:
     try:
         ledger = Ledger(database)
         claimed_only = settings.controller.claimed_only
-        labs = tuple(open_lab(database, ledger, one, claimed_only=claimed_only) for one in chosen)
-        yield Context(settings, ledger, labs)
+        store = open_store(settings.storage)
+        labs = tuple(open_lab(database, ledger, one, objects=store, claimed_only=claimed_only) for one in chosen)
+        yield Context(settings, ledger, labs, store)
     finally:
         database.close()

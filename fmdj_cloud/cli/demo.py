@@ -35,6 +35,12 @@ def demo(
         int | None,
         typer.Option("--frames", min=200, help="Shorten every recording to so many frames.", show_default=False),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="NAME", help="Only this recording, by name; may be repeated.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Run the whole path on this machine, on generated recordings with known truth.
 
@@ -44,7 +50,7 @@ def demo(
     """
     try:
         from fmdj_cloud.demo.run import run_demo
-        from fmdj_cloud.demo.scenarios import SCENARIOS, shortened
+        from fmdj_cloud.demo.scenarios import SCENARIOS, chosen, shortened
         from fmdj_cloud.demo.world import stop_servers
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -53,7 +59,8 @@ def demo(
     if stop:
         stop_servers(output_dir)
         return
-    scenarios = SCENARIOS if frames is None else shortened(SCENARIOS, frames)
+    scenarios = chosen(SCENARIOS, only or ())
+    scenarios = scenarios if frames is None else shortened(scenarios, frames)
     done = run_demo(console, output_dir, database=database.value, keep=keep, json_file=json_file, scenarios=scenarios)
     if not done:
         raise typer.Exit(1)

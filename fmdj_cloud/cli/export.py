@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import zoneinfo
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fmdj_cloud.cli.bars import amount
 from fmdj_cloud.cli.common import (
     KindOption,
     Output,
@@ -94,7 +96,9 @@ def nwb(
     )
     with open_context(pipeline) as context:
         choice = choose(context.labs, context.ledger, parse_key(key), kind_of(kind))
-        written = export_nwb(choice, context.ledger, context.store, Path(name), options)
+        with amount("Writing") as told:
+            options = replace(options, progress=told)
+            written = export_nwb(choice, context.ledger, context.store, Path(name), options)
     if output is Output.JSON:
         emit_json({"path": str(written.path), "frames": written.nframes, "notes": list(written.notes)})
         return

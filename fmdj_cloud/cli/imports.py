@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from fmdj_cloud.cli.bars import steps
 from fmdj_cloud.cli.common import Output, OutputOption, PipelineOption, console, emit_json, make_table
 from fmdj_cloud.cli.context import Context, open_context
 from fmdj_cloud.cli.views import escape, state_text
@@ -34,17 +36,20 @@ def import_outputs(
     The controller imports what such tasks name. Nothing else is written into the lab's tables.
     """
     with open_context(pipeline) as context:
-        lines = _find(context, prefix)
+        with steps("Looking at") as look:
+            lines = _find(context, prefix, look)
         if yes:
-            for lab in context.labs:
-                insert_tasks(lab, lines)
+            with steps("Inserting tasks of", len(context.labs)) as step:
+                for lab in context.labs:
+                    step(lab.name)
+                    insert_tasks(lab, lines)
     if output is Output.JSON:
         emit_json(lines)
         return
     _show(lines, prefix, yes)
 
 
-def _find(context: Context, prefix: str) -> list[OutputLine]:
+def _find(context: Context, prefix: str, seen: Callable[[str], None]) -> list[OutputLine]:
     lines = []
     searched = False
     for lab in context.labs:
@@ -56,7 +61,7 @@ def _find(context: Context, prefix: str) -> list[OutputLine]:
             folder = root if prefix.strip("/") in ("", ".") else uris.join(root, prefix.strip("/"))
         if folder is not None:
             searched = True
-            lines += find_outputs(lab, context.store, folder)
+            lines += find_outputs(lab, context.store, folder, seen)
     if not searched:
         roots = ", ".join(lab.settings.processed_root for lab in context.labs)
         raise UsageError(f"{prefix} lies in no processed root ({roots}): outputs are imported from there.")

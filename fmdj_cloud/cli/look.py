@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,14 +20,17 @@ from fmdj_cloud.cli.common import (
     parse_key,
 )
 from fmdj_cloud.cli.context import open_context
+from fmdj_cloud.cli.fleet import show_fleet
 from fmdj_cloud.cli.views import explanation_table, plan_tables, status_tables
 from fmdj_cloud.cli.watch import watch_status
 from fmdj_cloud.contracts import RunState
 from fmdj_cloud.control.choose import select_tasks
 from fmdj_cloud.control.explain import explain as explain_observation
+from fmdj_cloud.control.fleet.file import example
 from fmdj_cloud.control.inspect import observe_task, preview, read_logs
 from fmdj_cloud.control.status import StatusReport, gather_status
 from fmdj_cloud.errors import UsageError
+from fmdj_cloud.printable import printable
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows shown at most.")]
 
@@ -36,9 +40,30 @@ def plan(
     kind: KindOption = None,
     pipeline: PipelineOption = None,
     limit: LimitOption = 50,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            "--fleet",
+            metavar="FILE",
+            help="Instead: how long and how much for the recordings and nodes that this file names. Nothing is asked "
+            "of a database.",
+            show_default=False,
+        ),
+    ] = None,
+    fleet_example: Annotated[
+        bool, typer.Option("--fleet-example", help="Print a file for --fleet, with comments, and end.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what pending tasks would become: run, frames, time, memory. Nothing is written."""
+    if fleet_example:
+        sys.stdout.write(example())
+        return
+    if fleet is not None:
+        if key or kind is not None or pipeline is not None:
+            raise UsageError("--fleet is about recordings of its file, not of a pipeline: leave out KEY, -k and -p.")
+        show_fleet(fleet, output)
+        return
     restriction = parse_key(key or [])
     with open_context(pipeline) as context:
         chosen = select_tasks(context.labs, context.ledger, restriction, kind_of(kind)) if restriction else None
@@ -136,4 +161,4 @@ def logs(
         found = select_tasks(context.labs, context.ledger, restriction, kind_of(kind))
         if len(found) > 1:
             raise UsageError(f"That matches {len(found)} tasks; a log belongs to one: give its whole key or a run id.")
-        sys.stdout.write(read_logs(found[0], context.ledger, context.store, attempt))
+        sys.stdout.write(printable(read_logs(found[0], context.ledger, context.store, attempt), keep="\n\t"))

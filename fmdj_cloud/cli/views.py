@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import markup
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from fmdj_cloud.cli.common import make_table
-from fmdj_cloud.contracts import BindingState, Progress, RunState
+from fmdj_cloud.contracts import BindingState, Progress, RunState, Verdict
 from fmdj_cloud.control.explain import Explanation
 from fmdj_cloud.control.inspect import PlanReport
 from fmdj_cloud.control.ordering import OrderEnd, OrderResult
 from fmdj_cloud.control.outputs import OutputEnd
-from fmdj_cloud.control.progress import progress_words
+from fmdj_cloud.control.progress import progress_text
 from fmdj_cloud.control.status import StatusReport
+from fmdj_cloud.control.words import duration_text
+from fmdj_cloud.printable import printable
 
 STYLES = {
     RunState.READY.value: "cyan",
@@ -42,28 +47,30 @@ def state_text(state: str) -> str:
     return f"[{style}]{state}[/]" if style else state
 
 
-def progress_text(progress: Progress | None) -> str:
-    """Return progress in one line: stage, frames, frames/s, time to go."""
-    if progress is None:
-        return ""
-    parts = [progress_words(progress)]
-    if progress.frames_total:
-        parts.append(f"{100 * progress.frames_done / progress.frames_total:.0f} %")
-        parts.append(f"{progress.frames_done}/{progress.frames_total} frames")
-    if progress.frames_per_s:
-        parts.append(f"{progress.frames_per_s:.0f} frames/s")
-    if progress.eta_s is not None:
-        parts.append(f"{progress.eta_s:.0f} s to go")
-    return ", ".join(parts)
-
-
 def escape(text: str) -> str:
-    """Return text that rich prints as it is."""
-    return text.replace("[", r"\[")
+    """Return text that rich prints as it is, but for control characters, which are escaped."""
+    return markup.escape(printable(text, keep="\n\t"))
 
 
-def status_tables(report: StatusReport) -> list[Table]:
-    """Return the tables of ``fmdj status``."""
+def progress_cell(progress: Progress | None) -> RenderableType:
+    """Return progress as a bar with words, for what is drawn again and again."""
+    if progress is None or not progress.frames_total:
+        return escape(progress_text(progress))
+    cell = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=progress.frames_total, completed=min(progress.frames_done, progress.frames_total), width=20)
+    cell.add_row(bar, escape(progress_text(progress)))
+    return cell
+
+
+def status_tables(report: StatusReport, *, bars: bool = False) -> list[Table]:
+    """Return the tables of ``fmdj status``.
+
+    Parameters
+    ----------
+    report : StatusReport
+    bars : bool
+        Whether progress is a bar, too.
+    """
     pipelines = make_table(None, "pipeline", "pending", "note")
     for line in report.pipelines:
         note = "held at first start: `fmdj plan`, then `fmdj release`" if line.brake else ""
@@ -76,7 +83,8 @@ def status_tables(report: StatusReport) -> list[Table]:
     if report.runs:
         runs = make_table(None, "run", "task", "state", "attempt", "progress or reason")
         for run in report.runs:
-            text = progress_text(run.progress) or escape(run.sentence)
+            text: RenderableType = escape(progress_text(run.progress) or run.sentence)
+            text = progress_cell(run.progress) if bars and run.progress is not None else text
             runs.add_row(run.run_id, escape(run.task_text), state_text(run.state), str(run.attempt), text)
         tables.append(runs)
     if report.bindings:
@@ -101,16 +109,14 @@ def explanation_table(explanation: Explanation) -> Table:
     for attempt in explanation.attempts:
         detail = f"{attempt.outcome}: {attempt.sentence}" if attempt.sentence else attempt.outcome
         table.add_row(f"attempt {attempt.attempt}", escape(f"{attempt.started:%Y-%m-%d %H:%M:%S} {detail}"))
+    if explanation.quality:
+        passed = sum(check.verdict is Verdict.PASS for check in explanation.quality)
+        table.add_row("quality", f"{passed} of {len(explanation.quality)} checks passed")
+    for check in explanation.quality:
+        if check.verdict is not Verdict.PASS:
+            word = "[red]fail[/]" if check.verdict is Verdict.FAIL else "[yellow]warn[/]"
+            table.add_row(f"  {check.check}", f"{word} {escape(check.sentence)}")
     return table
-
-
-def duration_text(seconds: float) -> str:
-    """Return a time span as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def plan_tables(name: str, report: PlanReport) -> list[Table]:

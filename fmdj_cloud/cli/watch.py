@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from rich.console import Console, Group
 from rich.live import Live
 
-from fmdj_cloud.cli.views import progress_text, status_tables
+from fmdj_cloud.cli.views import status_tables
+from fmdj_cloud.control.progress import progress_text
 from fmdj_cloud.control.status import StatusReport
+from fmdj_cloud.printable import printable
 
 
 def watch_status(gather: Callable[[], StatusReport], console: Console, interval_s: float) -> None:
@@ -26,7 +28,7 @@ def watch_status(gather: Callable[[], StatusReport], console: Console, interval_
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(Group(*status_tables(gather())), refresh=True)
+                live.update(Group(*status_tables(gather(), bars=True)), refresh=True)
                 time.sleep(interval_s)
     shown: dict[str, str] = {}
     while True:
@@ -49,7 +51,7 @@ def status_lines(report: StatusReport) -> dict[str, str]:
     for binding in report.bindings:
         text = f"[{binding.task_text}] {binding.state} {binding.sentence}".rstrip()
         lines[f"{binding.pipeline} {binding.task_text}"] = text
-    return lines
+    return {name: printable(line) for name, line in lines.items()}
 
 
 def changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:

@@ -40,6 +40,11 @@ class Entry:
     key: dict[str, Any]
 
 
+def place_of(recording: Recording) -> str:
+    """Return a recording's folder, below the video root and the processed root alike."""
+    return f"{_SUBJECT}/session1/{recording.spec.name}"
+
+
 class Bench:
     """The lab's tables, and what is needed to put a recording into them.
 
@@ -49,6 +54,11 @@ class Bench:
     store : Store
     pipeline : PipelineSettings
         Whose schemas are declared; it has one for pose inference, and two video roots: a bucket and a shared folder.
+
+    Attributes
+    ----------
+    element : Element
+    inference : Inference
     """
 
     def __init__(self, database: Database, store: Store, pipeline: PipelineSettings) -> None:
@@ -61,15 +71,17 @@ class Bench:
         lab.Device.insert1({"device": _CAMERA}, skip_duplicates=True)
         self._store = store
         self._pipeline = pipeline
-        self._element: Element = declare_element(database, pipeline.behavior_schema, linking_module=lab)
-        self._inference: Inference = declare_inference(database, str(pipeline.inference_schema), element=self._element)
+        self.element: Element = declare_element(
+            database, pipeline.behavior_schema, linking_module=lab, projections=pipeline.projections
+        )
+        self.inference: Inference = declare_inference(database, str(pipeline.inference_schema), element=self.element)
 
     def add_model(self, folder: Path) -> None:
         """Train a small network and insert it with its file attached, as a lab inserts its own."""
         weights = train(folder / "small.pt", budget_s=_TRAINING_S)
         file = Attachment(weights.name, weights.read_bytes())
         add_model(
-            self._inference,
+            self.inference,
             _MODEL_ID,
             weights.stem,
             file,
@@ -77,21 +89,34 @@ class Bench:
             description="trained by the demo on generated faces",
         )
 
+    def add_recording(self, recording: Recording, recording_id: int, *, shared: bool = False) -> dict[str, Any]:
+        """Upload a recording's videos and insert its rows: the recording and its files. Return its key.
+
+        Parameters
+        ----------
+        recording : Recording
+        recording_id : int
+        shared : bool
+            Whether the videos lie in the shared folder, not in the bucket.
+        """
+        key: dict[str, Any] = {"subject": _SUBJECT, "session_id": 1, "recording_id": recording_id}
+        self.element.VideoRecording.insert1({**key, "device": _CAMERA})
+        root = self._pipeline.video_roots[1 if shared else 0]
+        videos = [video for row in recording.videos for video in row]
+        for file_id, video in enumerate(videos):
+            path = f"{place_of(recording)}/{video.name}"
+            self._store.upload(video, join(root, path))
+            self.element.VideoFile.insert1({**key, "file_id": file_id, "file_path": path})
+        return key
+
     def add(self, scenario: Scenario, recording_id: int, folder: Path) -> Entry:
         """Generate a recording, upload its videos, and insert its rows: recording, files, task."""
         recording = scenario.make(folder)
-        key: dict[str, Any] = {"subject": _SUBJECT, "session_id": 1, "recording_id": recording_id}
-        self._element.VideoRecording.insert1({**key, "device": _CAMERA})
-        root = self._pipeline.video_roots[1 if scenario.shared else 0]
-        place = f"{_SUBJECT}/session1/{scenario.name}"
-        videos = [video for row in recording.videos for video in row]
-        for file_id, video in enumerate(videos):
-            self._store.upload(video, join(root, f"{place}/{video.name}"))
-            self._element.VideoFile.insert1({**key, "file_id": file_id, "file_path": f"{place}/{video.name}"})
+        key = self.add_recording(recording, recording_id, shared=scenario.shared)
         output_dir = ""
         if scenario.imported:
-            output_dir = f"{place}/facemap"
-            existing = run_facemap(videos[0], folder, sbin=SBIN)
+            output_dir = f"{place_of(recording)}/facemap"
+            existing = run_facemap(recording.videos[0][0], folder, sbin=SBIN)
             self._store.upload(existing, join(self._pipeline.processed_root, f"{output_dir}/{existing.name}"))
         task = self._insert_task(scenario, recording, key, output_dir)
         return Entry(scenario, recording, task)
@@ -105,10 +130,10 @@ class Bench:
         }
         if scenario.kind is Kind.POSE:
             task = {**key, "model_id": _MODEL_ID}
-            self._inference.FacemapInferenceTask.insert1({**task, **common, "bbox": scenario.params(recording)})
+            self.inference.FacemapInferenceTask.insert1({**task, **common, "bbox": scenario.params(recording)})
             return task
         task = {**key, "facemap_task_id": 0}
-        self._element.FacemapTask.insert1(
+        self.element.FacemapTask.insert1(
             {
                 **task,
                 **common,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +14,11 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
+from fmdj_cloud.cli.bars import steps
 from fmdj_cloud.cli.common import make_table
-from fmdj_cloud.cli.views import escape, progress_text, state_text
+from fmdj_cloud.cli.views import escape, progress_cell, state_text
 from fmdj_cloud.contracts import Kind, RunState
+from fmdj_cloud.control.progress import progress_text
 from fmdj_cloud.control.status import RunLine, StatusReport, gather_status
 from fmdj_cloud.demo.entries import Bench, Entry
 from fmdj_cloud.demo.pose_report import draw_poses
@@ -81,15 +84,17 @@ def run_demo(
             console.print("Training a small pose network on generated faces, which takes about half a minute ...")
             bench.add_model(workdir)
         entries = []
-        for number, scenario in enumerate(scenarios, 1):
-            console.print(f"Recording {number} of {len(scenarios)}: [bold]{scenario.name}[/] ({scenario.story})")
-            entries.append(bench.add(scenario, number, workdir / "recordings"))
+        with steps("Recording", len(scenarios), on=console) as step:
+            for number, scenario in enumerate(scenarios, 1):
+                step(scenario.name)
+                console.print(f"Recording {number} of {len(scenarios)}: [bold]{scenario.name}[/] ({scenario.story})")
+                entries.append(bench.add(scenario, number, workdir / "recordings"))
         ledger = Ledger(connection)
         lab = open_lab(connection, ledger, settings.pipeline(PIPELINE))
-        console.print("Controller, workers and loader are at work; every frame is really computed by Facemap.")
+        console.print("Controller, workers and loader are at work; every frame is really computed.")
         with (
             running_programs(workdir) as programs,
-            Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live,
+            _live(console) as live,
         ):
 
             def look() -> StatusReport:
@@ -107,7 +112,7 @@ def run_demo(
         console.print(_result_table(entries, reports))
         for path in figures:
             console.print(f"Figure: {path}")
-        _explain_queries(console, settings, workdir, keep)
+        _explain_queries(console, settings, workdir, keep, entries)
         if json_file is not None:
             content = {"runs": [done.as_json() for done in reports], "ok": ok}
             json_file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
@@ -126,13 +131,20 @@ def _make_ready(workdir: Path, json_file: Path | None) -> None:
         raise UsageError(f"The demo can't write to {error.filename}: {error.strerror}.") from error
 
 
-def _shower(console: Console, live: Live, entries: list[Entry]) -> Callable[[StatusReport], None]:
+def _live(console: Console) -> contextlib.AbstractContextManager[Live | None]:
+    """Draw over what was drawn, on a real terminal alone: notebooks set FORCE_COLOR, which rich takes for one."""
+    if console.is_terminal and console.file.isatty():
+        return Live(console=console, refresh_per_second=4)
+    return contextlib.nullcontext()
+
+
+def _shower(console: Console, live: Live | None, entries: list[Entry]) -> Callable[[StatusReport], None]:
     """Show a live table on a terminal; elsewhere a line per change of state, and progress now and then."""
     last: dict[str, tuple[str, float]] = {}
 
     def show(report: StatusReport) -> None:
         runs = {run.task["recording_id"]: run for run in report.runs}
-        if console.is_terminal:
+        if live is not None:
             live.update(_live_table(entries, runs))
             return
         for entry in entries:
@@ -154,7 +166,7 @@ def _live_table(entries: list[Entry], runs: dict[int, RunLine]) -> Table:
         if run is None:
             table.add_row(entry.scenario.name, "", "pending", "")
         else:
-            table.add_row(entry.scenario.name, run.run_id, state_text(run.state), progress_text(run.progress))
+            table.add_row(entry.scenario.name, run.run_id, state_text(run.state), progress_cell(run.progress))
     return table
 
 
@@ -178,7 +190,8 @@ def _error(report: RunReport) -> str:
     return "" if report.median_error_px is None else f"; median error {report.median_error_px:.1f} px"
 
 
-def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: bool) -> None:
+def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: bool, entries: Sequence[Entry]) -> None:
+    poses = next((entry.key["recording_id"] for entry in entries if entry.scenario.kind is Kind.POSE), None)
     database = settings.database
     password = database.password.get_secret_value() if database.password is not None else ""
     port = f", port={database.port}" if database.port is not None else ""
@@ -188,11 +201,14 @@ def _explain_queries(console: Console, settings: Settings, workdir: Path, keep: 
         f"                  backend={database.backend!r}, use_tls={database.use_tls!r})\n"
         f"facemap = dj.VirtualModule('facemap', {BEHAVIOR_SCHEMA!r}, connection=lab.connection)\n"
         "motion = (facemap.FacialSignal.Region & 'recording_id=1').to_dicts()\n"
-        "svd = (facemap.FacialSignal.MotionSVD & 'recording_id=1' & 'roi_no=0').to_arrays('projection')\n"
-        "from fmdj_cloud.pipeline.trajectory import get_trajectory\n"
-        f"inference = dj.VirtualModule('inference', {INFERENCE_SCHEMA!r}, connection=lab.connection)\n"
-        "poses = get_trajectory(inference, 'recording_id=7', ['nose(tip)', 'eye(front)', 'eye(back)'])"
+        "svd = (facemap.FacialSignal.MotionSVD & 'recording_id=1' & 'roi_no=0').to_arrays('projection')"
     )
+    if poses is not None:
+        code += (
+            "\nfrom fmdj_cloud.pipeline.trajectory import get_trajectory\n"
+            f"inference = dj.VirtualModule('inference', {INFERENCE_SCHEMA!r}, connection=lab.connection)\n"
+            f"poses = get_trajectory(inference, 'recording_id={poses}', ['nose(tip)', 'eye(front)', 'eye(back)'])"
+        )
     console.print("\nFetch the results with DataJoint:")
     console.print(Syntax(code, "python", background_color="default", word_wrap=False))
     if keep:

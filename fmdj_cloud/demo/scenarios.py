@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fmdj_cloud.contracts import FailureClass, Kind, RunState
 from fmdj_cloud.demo.recordings import Recording, RecordingSpec, generate, gui_proc, truncate_video
+from fmdj_cloud.errors import UsageError
 
 SBIN = 4
 
@@ -128,8 +129,23 @@ SCENARIOS = (
 )
 
 
+def chosen(scenarios: tuple[Scenario, ...], names: Sequence[str]) -> tuple[Scenario, ...]:
+    """Return the scenarios of these names in their usual order, all of them for no name.
+
+    Raises
+    ------
+    UsageError
+        If there is none of a name.
+    """
+    known = [scenario.name for scenario in scenarios]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"The demo has no recording {', '.join(unknown)}: it has {', '.join(known)}.")
+    return tuple(scenario for scenario in scenarios if not names or scenario.name in names)
+
+
 def shortened(scenarios: tuple[Scenario, ...], frames: int) -> tuple[Scenario, ...]:
-    """Return the scenarios with at most `frames` frames per file (for tests)."""
+    """Return the scenarios with at most `frames` frames per file."""
     return tuple(
         replace(s, spec=replace(s.spec, nframes=tuple(min(n, frames) for n in s.spec.nframes))) for s in scenarios
     )

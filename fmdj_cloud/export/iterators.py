@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -26,6 +27,11 @@ class Pieces(AbstractDataChunkIterator):  # type: ignore[misc]
         Returns an iterator over (selection, array); the selection is a tuple of slices.
     chunks : tuple of int, optional
         HDF5's chunks; None leaves them to hdmf.
+
+    Attributes
+    ----------
+    on_bytes : callable
+        Told how many bytes each piece had, when it is handed over.
     """
 
     def __init__(
@@ -40,6 +46,12 @@ class Pieces(AbstractDataChunkIterator):  # type: ignore[misc]
         self._make = pieces
         self._chunks = chunks
         self._pieces: Iterator[tuple[tuple[slice, ...], Array]] | None = None
+        self.on_bytes: Callable[[int], None] = lambda _: None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole."""
+        return math.prod(self._shape) * self._dtype.itemsize
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -58,7 +70,9 @@ class Pieces(AbstractDataChunkIterator):  # type: ignore[misc]
         if self._pieces is None:
             self._pieces = self._make()
         selection, data = next(self._pieces)
-        return DataChunk(np.asarray(data, self._dtype), selection=selection)
+        piece = DataChunk(np.asarray(data, self._dtype), selection=selection)
+        self.on_bytes(piece.data.nbytes)
+        return piece
 
     def recommended_chunk_shape(self) -> tuple[int, ...] | None:
         """Return HDF5's chunks."""

@@ -107,7 +107,7 @@ def find_source(
         "content_digest": run.content_digest,
         "manifest_sha256": run.manifest_sha256 or "",
     }
-    manifest, problem = _manifest(ledger, store, run)
+    manifest, problem = manifest_of(ledger, store, run)
     return Source(**said, manifest=manifest, problem=problem)
 
 
@@ -140,7 +140,8 @@ def _loaded_run(lab: Lab, ledger: Ledger, kind: Kind, key: Mapping[str, Any]) ->
     return run if run is not None and run.state is RunState.LOADED and run.manifest_sha256 else None
 
 
-def _manifest(ledger: Ledger, store: Store, run: RunRecord) -> tuple[Manifest | None, str]:
+def manifest_of(ledger: Ledger, store: Store, run: RunRecord) -> tuple[Manifest | None, str]:
+    """Return the manifest that a run has pinned, and what the problem is where it can't be read."""
     attempt = ledger.attempt(run.run_id, run.attempt)
     if attempt is None:
         return None, f"Attempt {run.attempt} of run {run.run_id} isn't in the ledger."

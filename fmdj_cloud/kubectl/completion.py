@@ -14,7 +14,7 @@ _OUTPUT = ("--pipeline", "--output")
 _KIND = ("--kind",)
 _ORDER = ("--all", "--yes", *_KIND, "--pipeline", "--output")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "plan": ("--limit", *_KIND, *_OUTPUT),
+    "plan": ("--limit", "--fleet", "--fleet-example", *_KIND, *_OUTPUT),
     "status": ("--state", "--limit", "--watch", "--interval", *_OUTPUT),
     "explain": (*_KIND, *_OUTPUT),
     "logs": ("--attempt", *_KIND, *_PIPELINE),
@@ -25,10 +25,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "priority": _ORDER,
     "import": ("--yes", *_OUTPUT),
     "audit": ("--repair", "--yes", "--renumber", "--keep", *_KIND, *_OUTPUT),
+    "cite": ("--bibtex", "--session", *_KIND, *_OUTPUT),
     "doctor": ("--output",),
+    "bug-report": ("--to", "--attempt", *_KIND, *_PIPELINE),
     "grants": ("--user", "--attempt-folder", *_OUTPUT),
     "migrate": (),
     "recover": ("--yes", *_OUTPUT),
+    "gc": ("--yes", "--jobs", "--output"),
     "version": ("--output",),
 }
 """Commands that make sense in the controller's pod, and their options (a test compares them with `fmdj` itself)."""

@@ -94,7 +94,7 @@ class StatusServer:
     """
 
     def __init__(self, health: Health, host: str = "", port: int = 0) -> None:
-        self._server = _Server(_listen(host, port), health)
+        self._server = _Server(listen(host, port, "Health and metrics", "serve"), health)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="status", daemon=True)
         self._thread.start()
@@ -126,7 +126,25 @@ def serve_status(settings: ServeSettings, health: Health) -> StatusServer | None
     return StatusServer(health, settings.host, settings.port) if settings.port else None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, what: str, section: str) -> socket.socket:
+    """Return a socket that listens.
+
+    Parameters
+    ----------
+    host : str
+        Address; empty is all, IPv4 and IPv6.
+    port : int
+        0 takes any free one.
+    what : str
+        That is served, for the error.
+    section : str
+        Of the settings that say so.
+
+    Raises
+    ------
+    ConfigError
+        If nothing can listen there.
+    """
     try:
         if not host and socket.has_dualstack_ipv6():  # clusters are IPv4, IPv6, or both
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
@@ -134,6 +152,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=64)
     except OSError as error:
         raise ConfigError(
-            f"Health and metrics can't be served on serve.host={host or 'all'}, serve.port={port}"
-            f" ({error.strerror or error}): choose a free port, or 0 for none."
+            f"{what} can't be served on {section}.host={host or 'all'}, {section}.port={port}"
+            f" ({error.strerror or error}): choose a free port{', or 0 for none' if section == 'serve' else ''}."
         ) from error

@@ -90,9 +90,9 @@ class SignalsReader(PoseReading):
         frame, motion = self._read("summary/avgframe"), self._read("summary/avgmotion")
         return None if frame is None or motion is None else (frame, motion)
 
-    def motion(self, roi_no: int) -> Array | None:
-        """Return a region's motion, (nframes,) float32, if any."""
-        return self._read(f"regions/{roi_no}/motion")
+    def motion(self, roi_no: int, start: int = 0, stop: int | None = None) -> Array | None:
+        """Return a region's motion in frames ``start:stop``, (frames,) float32, if any."""
+        return self._read(f"regions/{roi_no}/motion", slice(start, stop))
 
     def n_components(self, roi_no: int, basis: Basis) -> int:
         """Return how many components a region's SVD has (0: none computed)."""
@@ -116,13 +116,23 @@ class SignalsReader(PoseReading):
         LoadError
             If there are none.
         """
-        where = f"regions/{roi_no}/{basis}"
-        masks = self._needed(f"{where}/masks", (slice(None), slice(None), slice(start, stop)))
-        projections = self._needed(f"{where}/projections", (slice(None), slice(start, stop)))
-        return np.ascontiguousarray(np.moveaxis(masks, -1, 0)), np.ascontiguousarray(projections.T)
+        masks = self.masks(roi_no, basis, start, stop)
+        projections = self._needed(f"regions/{roi_no}/{basis}/projections", (slice(None), slice(start, stop)))
+        return masks, np.ascontiguousarray(projections.T)
 
-    def pupil(self, roi_no: int) -> dict[str, Array] | None:
-        """Return a pupil's traces by field, if any.
+    def masks(self, roi_no: int, basis: Basis, start: int, stop: int) -> Array:
+        """Return masks of components ``start:stop`` of a region, (stop - start, y, x) float32.
+
+        Raises
+        ------
+        LoadError
+            If there are none.
+        """
+        masks = self._needed(f"regions/{roi_no}/{basis}/masks", (slice(None), slice(None), slice(start, stop)))
+        return np.ascontiguousarray(np.moveaxis(masks, -1, 0))
+
+    def pupil(self, roi_no: int, start: int = 0, stop: int | None = None) -> dict[str, Array] | None:
+        """Return a pupil's traces by field in frames ``start:stop``, if any.
 
         Raises
         ------
@@ -132,15 +142,15 @@ class SignalsReader(PoseReading):
         where = f"regions/{roi_no}/pupil"
         if not any(f"{where}/{name}" in self._contents.shapes for name in PUPIL_FIELDS):
             return None
-        return {name: self._needed(f"{where}/{name}") for name in PUPIL_FIELDS}
+        return {name: self._needed(f"{where}/{name}", slice(start, stop)) for name in PUPIL_FIELDS}
 
-    def blink(self, roi_no: int) -> Array | None:
-        """Return a blink trace, (nframes,) float64, if any."""
-        return self._read(f"regions/{roi_no}/blink/trace")
+    def blink(self, roi_no: int, start: int = 0, stop: int | None = None) -> Array | None:
+        """Return a blink trace in frames ``start:stop``, (frames,) float64, if any."""
+        return self._read(f"regions/{roi_no}/blink/trace", slice(start, stop))
 
-    def running(self, roi_no: int) -> Array | None:
-        """Return a running trace, (nframes, 2) float64, if any."""
-        return self._read(f"regions/{roi_no}/running/displacement")
+    def running(self, roi_no: int, start: int = 0, stop: int | None = None) -> Array | None:
+        """Return a running trace in frames ``start:stop``, (frames, 2) float64, if any."""
+        return self._read(f"regions/{roi_no}/running/displacement", slice(start, stop))
 
     def _region(self, number: int, attributes: Attributes) -> RegionInfo:
         return RegionInfo(

@@ -9,6 +9,7 @@ import fmdj_cloud.cli.app
 import fmdj_cloud.control.loop
 import fmdj_cloud.load.loop
 import fmdj_cloud.serve
+import fmdj_cloud.serve.page.program
 
 NEEDED = ("boto3", "datajoint", "kubernetes", "psycopg2", "pymysql")
 FOREIGN = ("av", "cv2", "facemap", "numba", "scipy", "torch")

@@ -31,6 +31,13 @@
 {{- if not (hasKey $settings.serve "port") }}{{ $_ := set $settings.serve "port" 8080 }}{{ end -}}
 {{- if not (hasKey $settings.log "format") }}{{ $_ := set $settings.log "format" "json" }}{{ end -}}
 {{- if not (hasKey $settings.load "workdir") }}{{ $_ := set $settings.load "workdir" "/work" }}{{ end -}}
+{{- if .Values.serve.enabled -}}
+{{- $page := $settings.page | default dict -}}
+{{- if not (hasKey $page "host") }}{{ $_ := set $page "host" "" }}{{ end -}}
+{{- if not (hasKey $page "port") }}{{ $_ := set $page "port" 8090 }}{{ end -}}
+{{- if not (hasKey $page "workdir") }}{{ $_ := set $page "workdir" "/work" }}{{ end -}}
+{{- $_ := set $settings "page" $page -}}
+{{- end -}}
 {{- include "fmdj.settings.evaluation" (list . $settings) -}}
 {{- include "fmdj.settings.selftest" (list . $settings) -}}
 {{- if not $settings.pipelines -}}

@@ -48,8 +48,19 @@ def _read(path: Path) -> Iterator[NWBFile]:
 def test_a_file_holds_what_the_database_holds(recorded: Recorded) -> None:
     out = recorded.folder / "m1.nwb"
     said = {"subject": {"age": "P90D", "species": "Mus musculus"}, "nwbfile": {"lab": "ours"}}
-    written = _export(recorded, RECORDING, out, videos=recorded.videos(), slice_bytes=1, metadata=said)
+    told: list[tuple[int, int]] = []
+    written = _export(
+        recorded,
+        RECORDING,
+        out,
+        videos=recorded.videos(),
+        slice_bytes=1,
+        metadata=said,
+        progress=lambda done, total: told.append((done, total)),
+    )
     assert (written.path, written.nframes) == (out, 60)
+    assert told[-1][0] == told[-1][1] > 0
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
 
     findings = list(inspect_nwbfile(nwbfile_path=str(out)))
     assert [found for found in findings if found.importance.value >= Importance.CRITICAL.value] == []

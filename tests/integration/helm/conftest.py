@@ -70,6 +70,8 @@ def everything(render: Render) -> list[Json]:
         "metrics.prometheusRule.enabled",
         "metrics.dashboard.enabled",
         "networkPolicy.restrictPrograms",
+        "serve.enabled",
+        "gc.enabled",
     )
     return render("evaluation", *(f"--set={switch}=true" for switch in switches), "--set=images.pullSecrets={lab}")
 

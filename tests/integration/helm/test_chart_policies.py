@@ -11,7 +11,7 @@ import yaml
 
 pytestmark = pytest.mark.integration
 Json = dict[str, Any]
-MAY_TALK_TO_KUBERNETES = {"controller", "run-once", "uninstall", "test"}
+MAY_TALK_TO_KUBERNETES = {"controller", "run-once", "gc", "uninstall", "test"}
 
 
 def pods(documents: list[Json]) -> Iterator[tuple[str, Json]]:

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from fmdj_cloud.cli import app as cli
 from fmdj_cloud.cli.common import parse_key
-from fmdj_cloud.cli.views import duration_text, progress_text
 from fmdj_cloud.contracts import Progress
+from fmdj_cloud.control.progress import progress_text
+from fmdj_cloud.control.words import duration_text
 from fmdj_cloud.errors import UsageError
 
 

@@ -8,7 +8,18 @@ import typer
 from fmdj_cloud.cli.app import app
 from fmdj_cloud.kubectl.completion import COMMANDS, complete
 
-_NOT_FOR_PEOPLE = {"demo", "controller", "loader", "worker", "selftest", "uninstall", "export", "compare"}
+_NOT_FOR_PEOPLE = {
+    "demo",
+    "controller",
+    "loader",
+    "worker",
+    "selftest",
+    "serve",
+    "report",
+    "uninstall",
+    "export",
+    "compare",
+}
 """What runs elsewhere, or what deployments and hooks of the chart call."""
 
 

@@ -1,0 +1,1 @@
+"""The status page: what ``fmdj status``, ``explain`` and ``logs`` say, in a browser; nothing can be changed there."""
