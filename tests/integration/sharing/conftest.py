@@ -89,7 +89,7 @@ def make_site(database_settings: DatabaseSettings, tmp_path: Path) -> Iterator[M
             database=database_settings,
             pipelines=pipelines,
             controller=given | controller,
-            load={"workdir": tmp_path / "load"},
+            load={"workdir": tmp_path / "load", "missing_wait_s": 0},
         )
         made.append(Site(Bench(settings), elements, tmp_path, [database]))
         return made[-1]
