@@ -1,6 +1,6 @@
 # The few commands people use. Each makes what it needs; a second run starts at once.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-long lint lock clean
+.PHONY: help demo docs test test-fast test-long lint lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,7 @@ lint: $(VENV)/.dev ## Lint, format, types, import rules
 
 test: lint ## Everything that CI runs
 	@tests/install_mariadb.sh
+	@tests/install_chromium.sh
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=25 -m "not long" \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
 
@@ -45,6 +46,11 @@ test-fast: $(VENV)/.dev ## Unit tests only
 
 test-long: $(VENV)/.dev ## What takes longer than CI allows
 	$(BIN)/pytest -m long --durations=0 $(PYTEST_ARGS)
+
+# Without Chromium (exit code 3) the site has no pictures of the status page.
+docs: $(VENV)/.dev ## The documentation site, in site/
+	$(BIN)/python docs/screenshots.py docs/pictures || test $$? = 3
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: $(VENV)/.dev ## Resolve constraints.txt again from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --quiet \

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,11 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from reference_chart import chart_page
+from reference_compat import compatibility_page
+from reference_contracts import contracts_page
+from reference_tables import tables_page
+from reference_words import bounds, type_name
 from typer.cli import get_docs_for_click
 
 from fmdj_cloud import signals_h5, telemetry
@@ -31,31 +35,6 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
     return [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
 
 
-def _type_name(annotation: Any) -> str:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        bounds = _bounds([inner for item in arguments[1:] for inner in (item, *getattr(item, "metadata", ()))])
-        return ", ".join(filter(None, (_type_name(arguments[0]), bounds)))
-    if origin is typing.Literal:
-        return " or ".join(f"`{getattr(a, 'value', a)}`" for a in arguments)
-    if origin in (types.UnionType, typing.Union):
-        return " or ".join(_type_name(a) for a in arguments if a is not type(None)) + ", or empty"
-    if origin is not None:
-        return f"{origin.__name__} of {' to '.join(_type_name(a) for a in arguments if a is not ...)}"
-    return getattr(annotation, "__name__", str(annotation))
-
-
-def _bounds(metadata: list[Any]) -> str:
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than", "pattern": "matches"}
-    found = []
-    for item in metadata:
-        for name, word in words.items():
-            value = getattr(item, name, None)
-            if value is not None:
-                found.append(f"{word} `{value}`")
-    return ", ".join(dict.fromkeys(found))
-
-
 def _table(model: type[BaseModel], path: str, lines: list[str]) -> None:
     head = [f"## `{path}`" if path else "## Top level", "", (model.__doc__ or "").strip().splitlines()[0], ""]
     head += ["| setting | default | type | what and why |", "| --- | --- | --- | --- |"]
@@ -71,7 +50,7 @@ def _table(model: type[BaseModel], path: str, lines: list[str]) -> None:
         shown = (
             "required" if default is PydanticUndefined else "empty" if default in (None, "", (), {}) else f"`{default}`"
         )
-        kind = ", ".join(filter(None, (_type_name(field.annotation), _bounds(field.metadata))))
+        kind = ", ".join(filter(None, (type_name(field.annotation), bounds(field.metadata))))
         kind = kind.replace("|", r"\|")
         rows.append(f"| `{name}` | {shown} | {kind} | {field.description} |")
     if rows:
@@ -199,6 +178,10 @@ PAGES = {
     "signals_h5.md": signals_page,
     "metrics.md": metrics_page,
     "failures.md": failures_page,
+    "tables.md": tables_page,
+    "contracts.md": contracts_page,
+    "chart.md": chart_page,
+    "compatibility.md": compatibility_page,
 }
 
 

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.support.slices import parse_slice, piece
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
@@ -41,13 +43,31 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoSkipsInCi(), "no-skips-in-ci")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test without a marker is a unit test; cluster tests need a cluster."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--slice 2/5`` runs a fifth of the long tests."""
+    parser.addoption("--slice", metavar="I/N", help="of the long tests, run the I-th of N pieces")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test without a marker is a unit test; cluster tests need a cluster; of long ones, a piece may be enough."""
     for item in items:
         if not any(item.get_closest_marker(kind) for kind in KINDS):
             item.add_marker("unit")
         if item.get_closest_marker("cluster") and not os.environ.get("KUBECONFIG"):
             item.add_marker(pytest.mark.skip(reason="KUBECONFIG names no cluster"))
+    if config.getoption("slice"):
+        _slice(config, items)
+
+
+def _slice(config: pytest.Config, items: list[pytest.Item]) -> None:
+    try:
+        number, pieces = parse_slice(config.getoption("slice"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    kept = {id(item) for item in piece([item for item in items if item.get_closest_marker("long")], number, pieces)}
+    left_out = [item for item in items if item.get_closest_marker("long") and id(item) not in kept]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 class NoSkipsInCi:

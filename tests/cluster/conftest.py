@@ -21,6 +21,7 @@ from fmdj_cloud.demo.recordings import RecordingSpec, generate
 from fmdj_cloud.settings import DatabaseSettings, S3Settings
 from fmdj_cloud.storage.client import make_client
 from tests.support.cluster import pod_s3
+from tests.support.cluster.flows import CRD
 from tests.support.cluster.forward import forwarded
 from tests.support.cluster.kubectl import Json, Kubectl, any_kubectl
 from tests.support.cluster.lab import ClusterLab, cluster_lab
@@ -30,6 +31,7 @@ from tests.support.cluster.site import SECRET_ENV, Site, as_account, bucket_secr
 IMAGE = "FMDJ_TEST_WORKER_IMAGE"
 S3_URL = "FMDJ_TEST_S3_URL"
 _ACCOUNT = "fmdj-controller"
+_DEFINITION = "customresourcedefinition/facemapruns.fmdj.dev"
 _S3 = "fmdj-s3"
 _PORT = 9000
 _PATIENCE_S = float(os.environ.get("FMDJ_TEST_PATIENCE_S", "420"))
@@ -60,6 +62,18 @@ def kubectl() -> Iterator[Kubectl]:
         yield found
     finally:
         found.delete("namespace", name)
+
+
+@pytest.fixture(scope="session")
+def definition(kubectl: Kubectl) -> Iterator[None]:
+    """The definition of FacemapRuns; one that is there already stays as it is, and stays."""
+    there = kubectl.run("get", _DEFINITION, check=False).returncode == 0
+    if not there:
+        kubectl.run("apply", f"--filename={CRD}")
+    kubectl.run("wait", _DEFINITION, "--for=condition=Established", "--timeout=60s")
+    yield
+    if not there:
+        kubectl.run("delete", _DEFINITION, "--wait=false")
 
 
 def _copy_secret(kubectl: Kubectl, namespace: str, name: str) -> None:

@@ -8,7 +8,6 @@ others than the chart's for the evaluation servers, where the cluster can't reac
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +16,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.cluster.chart import evaluation_values
 from tests.support.cluster.kubectl import Json, Kubectl
-from tests.support.cluster.pods import pull_secrets
 from tests.support.kube.tools import HELM, tool
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 CHART = Path(__file__).parents[2] / "helm" / "fmdj-cloud"
-CONTROLLER_IMAGE = "FMDJ_TEST_CONTROLLER_IMAGE"
 RELEASE = "lab"
 WAIT_S = 900
 OURS = "fmdj.dev/instance=lab"
@@ -48,28 +46,10 @@ class Helm:
         return answer.stdout
 
 
-def image_values(name: str, image: str) -> list[str]:
-    """Return the options that name an image of ours."""
-    repository, at, digest = image.partition("@")
-    colon = repository.rfind(":")
-    tagged = colon > repository.rfind("/")
-    tag = repository[colon + 1 :] if tagged else ""
-    repository = repository[:colon] if tagged else repository
-    values = [f"images.{name}.repository={repository}", f"images.{name}.tag={tag}"]
-    return values + ([f"images.{name}.digest={digest}"] if at else [])
-
-
 @pytest.fixture(scope="module")
 def values(worker_image: str) -> list[str]:
     """Options of install and upgrade."""
-    controller = os.environ.get(CONTROLLER_IMAGE)
-    if not controller:
-        pytest.skip(f"{CONTROLLER_IMAGE} names no controller image")
-    chosen = [*image_values("controller", controller), *image_values("worker", worker_image)]
-    chosen += [f"images.pullSecrets[{index}]={name}" for index, name in enumerate(pull_secrets())]
-    chosen += [f"tests.timeout={WAIT_S}", "settings.controller.interval_s=1", "settings.load.interval_s=1"]
-    servers = {"mysql": "FMDJ_TEST_MYSQL_IMAGE", "objectStore": "FMDJ_TEST_S3_IMAGE"}
-    chosen += [f"evaluation.{name}.image={os.environ[other]}" for name, other in servers.items() if other in os.environ]
+    chosen = [*evaluation_values(worker_image), f"tests.timeout={WAIT_S}"]
     return [f"--values={CHART / 'examples' / 'evaluation.yaml'}", *(f"--set={one}" for one in chosen)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fmdj_cloud import __version__
+from fmdj_cloud.contracts import Verdict
 from fmdj_cloud.demo.pose_model import keypoints
 from fmdj_cloud.demo.scenarios import SCENARIOS
 from fmdj_cloud.pipeline.trajectory import get_trajectory
@@ -54,6 +55,13 @@ def test_the_report_says_what_each_run_took_and_wrote(demo: Demo) -> None:
     assert run["rows"]["FacialSignal.MotionSVD"] > 500
     assert run["rows"]["FacialSignal.MovieSVD"] == 0
     assert (run["rows"]["Pupil"], run["rows"]["Blink"], run["rows"]["Running"]) == (1, 1, 1)
+
+
+def test_quality_control_flags_nothing_in_good_recordings(demo: Demo) -> None:
+    for run in demo.report["runs"]:
+        found = demo.ledger.quality(run["run_id"]) if run["state"] == "loaded" else ()
+        assert bool(found) == (run["state"] == "loaded")
+        assert [one.sentence for one in found if one.verdict is not Verdict.PASS] == []
 
 
 def test_each_loaded_run_has_a_figure(demo: Demo) -> None:

@@ -1,0 +1,55 @@
+"""Of two identical motion ROIs, the second one has another motion energy.
+
+Needs facemap; `python facemap-f2.py` ends with an AssertionError where the fault is.
+"""
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from facemap import process
+
+folder = Path(tempfile.mkdtemp())
+
+
+def write(path, frames):
+    """Write gray frames, (n, height, width) uint8, as Motion JPEG."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, frames.shape[:0:-1])
+    for frame in frames:
+        video.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    video.release()
+    return str(path)
+
+
+def roi(kind, number, y, x, **more):
+    """Return a ROI as the GUI saves it: kind 0 pupil, 1 motion SVD, 2 blink, 3 running; y and x are ranges."""
+    names = ("Pupil", "motion SVD", "Blink", "Running")
+    return {
+        "rind": kind,
+        "rtype": names[kind],
+        "iROI": number,
+        "ivid": 0,
+        "color": (0, 0, 0),
+        "yrange": np.arange(*y),
+        "xrange": np.arange(*x),
+        "saturation": 255.0,
+        "pupil_sigma": 2,
+        "ellipse": np.ones((y[1] - y[0], x[1] - x[0]), bool),
+        "reflector": [],
+        **more,
+    }
+
+
+def options(rois, full_svd):
+    """Return the argument `proc` of `process.run`."""
+    proc = {"sbin": 1, "fullSVD": full_svd, "save_mat": False, "rois": rois, "sy": np.array([0]), "sx": np.array([0])}
+    return {**proc, "savepath": str(folder)}
+
+
+frames = np.random.default_rng(0).integers(50, 200, (150, 24, 32), dtype=np.uint8)
+rois = [roi(1, 0, (4, 20), (4, 28)), roi(1, 1, (4, 20), (4, 28))]
+path = process.run([[write(folder / "noise.avi", frames)]], motSVD=True, proc=options(rois, full_svd=False))
+_, first, second = np.load(path, allow_pickle=True).item()["motion"]
+
+assert np.allclose(first, second, rtol=1e-3), f"one place, two motions: {np.median(first):.0f}, {np.median(second):.0f}"
