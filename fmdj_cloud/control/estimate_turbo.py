@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmdj_cloud.contracts import Estimate, RoiKind, SvdParams
+from fmdj_cloud.contracts import Basis, Estimate, RoiKind, SvdParams
 from fmdj_cloud.control.estimate import Parts, ViewSize, capped, round_up
 from fmdj_cloud.settings import ControllerSettings
 
@@ -41,7 +41,12 @@ _RUNNING_S = 0.8e-3
 
 
 def estimate_turbo(
-    params: SvdParams, views: Sequence[ViewSize], source: str, video_bytes: int, settings: ControllerSettings
+    params: SvdParams,
+    views: Sequence[ViewSize],
+    source: str,
+    video_bytes: int,
+    settings: ControllerSettings,
+    basis: Basis = Basis.EXACT,
 ) -> tuple[Estimate, tuple[str, ...]]:
     """Return what an SVD run of the engine turbo is expected to need.
 
@@ -55,6 +60,8 @@ def estimate_turbo(
         Of all files.
     settings : ControllerSettings
         For the caps.
+    basis : Basis
+        Facemap's takes more memory: scikit-learn copies what it decomposes.
 
     Returns
     -------
@@ -67,6 +74,7 @@ def estimate_turbo(
     rows = min(_CHUNK_COMPONENTS * chunks, max(regions, default=0))
     crops = sum((roi.y1 - roi.y0) * (roi.x1 - roi.x0) for roi in params.rois if roi.kind is not RoiKind.MOTION_SVD)
     cache = min(frames, (chunks + 1) * _CHUNK) * (sums + crops)
+    copied = 12.0 * max(_CHUNK, _CHUNK_COMPONENTS * chunks) if basis is Basis.FACEMAP else 0.0
     masks = 4.0 * svds * _COMPONENTS * sum(regions)
     projections = 4.0 * svds * _COMPONENTS * frames * len(regions)
     peak = (
@@ -74,9 +82,12 @@ def estimate_turbo(
         + min(cache, _CACHE_BYTES)
         + _BLOCKS * _BLOCK * (sums + crops)
         + max(
-            4.0 * _CHUNK * sums + 28.0 * rows**2 + 8.0 * _COMPONENTS * max(regions, default=0),
+            4.0 * _CHUNK * sums
+            + 28.0 * rows**2
+            + 8.0 * _COMPONENTS * max(regions, default=0)
+            + copied * max(regions, default=0),
             8.0 * _BLOCK * max(regions, default=0),
-            4.0 * frames * (_COMPONENTS * bool(svds) + 16 * (1 + len(params.rois))),
+            4.0 * frames * (_COMPONENTS * bool(svds) + 24 * (1 + len(params.rois))),
         )
         + masks
     )

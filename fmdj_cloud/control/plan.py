@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fmdj_cloud import names
 from fmdj_cloud.contracts import Basis, Engine, Kind, RunPlan, SvdParams, TaskRecord
 from fmdj_cloud.control.estimate import FileFacts, estimate_svd, first_limits, measure
@@ -81,7 +83,7 @@ def plan_task(
     facts = [[FileFacts(v.name, v.size, header_of(v, store) if needs_headers else None) for v in row] for row in videos]
     views, source = measure(facts, task.recording_info)
     video_bytes = sum(video.size for row in videos for video in row)
-    estimated = estimate_turbo if engine is Engine.TURBO else estimate_svd
+    estimated = partial(estimate_turbo, basis=basis) if engine is Engine.TURBO else estimate_svd
     estimate, estimate_notes = estimated(params, views, source, video_bytes, settings.controller)
     gpu = gpus_for(settings, Kind.SVD) if engine is Engine.TURBO else 0
     plan = RunPlan(

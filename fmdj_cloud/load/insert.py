@@ -17,10 +17,10 @@ from datajoint.errors import (
 
 from fmdj_cloud.contracts import Kind, RunRecord, RunState
 from fmdj_cloud.errors import DatabaseError, DeadlockError, LoadError, LostRaceError
-from fmdj_cloud.load.pose_tables import write_pose
+from fmdj_cloud.load.pose_tables import keep_pose, write_pose
 from fmdj_cloud.load.prepare import Prepared
 from fmdj_cloud.load.results import LoadEnd
-from fmdj_cloud.load.svd_tables import write_svd
+from fmdj_cloud.load.svd_tables import keep_svd, write_svd
 from fmdj_cloud.load.verdict import count_findings
 from fmdj_cloud.load.writing import RowWriter
 from fmdj_cloud.names import canonical_key
@@ -31,6 +31,7 @@ from fmdj_cloud.telemetry import LOADER_BYTES, LOADER_ROWS, TRANSACTION_SECONDS
 
 logger = logging.getLogger(__name__)
 _WRITE: dict[Kind, Callable[[Lab, Prepared, RowWriter], None]] = {Kind.SVD: write_svd, Kind.POSE: write_pose}
+_KEEP: dict[Kind, Callable[[Lab, Prepared, int], None]] = {Kind.SVD: keep_svd, Kind.POSE: keep_pose}
 """By the kind of the task table."""
 
 
@@ -85,10 +86,14 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
         If the rows don't fit the tables.
     LostRaceError
         If somebody wrote rows of the same key, or deleted the task, meanwhile: look again.
+    StorageError
+        If an object store doesn't take what columns keep there.
     DatabaseError
         If the database fails before the transaction is committed. Where its answer to the commit is lost, the run's
         state tells what came of it; if that can't be asked either, the next look at published runs tells.
     """
+    lab.kept.begin()
+    _KEEP[prepared.run.task_kind](lab, prepared, slice_bytes)
     return database.repeated(lambda: _insert_once(database, ledger, lab, prepared, slice_bytes))
 
 

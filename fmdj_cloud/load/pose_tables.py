@@ -6,6 +6,7 @@ from fmdj_cloud.contracts import Kind
 from fmdj_cloud.load.pose_rows import inference_row, position_batches
 from fmdj_cloud.load.prepare import Prepared
 from fmdj_cloud.load.writing import RowWriter, fill_recording_info, tell_output_dir
+from fmdj_cloud.pipeline.inserting import keep_blobs
 from fmdj_cloud.pipeline.lab import Lab
 
 
@@ -19,3 +20,11 @@ def write_pose(lab: Lab, prepared: Prepared, writer: RowWriter) -> None:
         writer.insert("BodyPartPosition", inference.BodyPartPosition, rows)
     tell_output_dir(lab, prepared)
     fill_recording_info(lab, prepared, writer)
+
+
+def keep_pose(lab: Lab, prepared: Prepared, slice_bytes: int) -> None:
+    """Put what the tables of a pose run keep in an object store there: before the transaction, which stays short."""
+    table = lab.tasks(Kind.POSE).result.BodyPartPosition
+    if lab.kept.keeps(table):
+        for rows in position_batches(dict(prepared.key), prepared.signals, prepared.pose_view, slice_bytes):
+            keep_blobs(lab.element.database, table, rows, lab.kept)

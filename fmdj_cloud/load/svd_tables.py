@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from fmdj_cloud.load.prepare import Prepared
-from fmdj_cloud.load.rows import Shape, Table, processing_row, signal_batches
+from fmdj_cloud.load.rows import Batch, Shape, Table, processing_row, signal_batches
 from fmdj_cloud.load.writing import RowWriter, fill_recording_info, tell_output_dir
+from fmdj_cloud.pipeline.inserting import keep_blobs
 from fmdj_cloud.pipeline.lab import Lab
 
 
@@ -25,9 +29,26 @@ def _write_processing(lab: Lab, prepared: Prepared, writer: RowWriter) -> None:
         writer.insert("FacemapProcessing", element.FacemapProcessing, [processing])
 
 
+def keep_svd(lab: Lab, prepared: Prepared, slice_bytes: int) -> None:
+    """Put what the tables of an SVD run keep in an object store there: before the transaction, which stays short."""
+    tables = _tables(lab)
+    if any(map(lab.kept.keeps, tables.values())):
+        for batch in _batches(lab, prepared, slice_bytes):
+            keep_blobs(lab.element.database, tables[batch.table], batch.rows, lab.kept)
+
+
 def _write_signals(lab: Lab, prepared: Prepared, writer: RowWriter) -> None:
-    key, element = dict(prepared.key), lab.element
-    tables = {
+    tables = _tables(lab)
+    # Without foreign keys into the lab's schema, ours outlive result rows that the lab deleted
+    for table in (Table.PUPIL, Table.BLINK, Table.RUNNING):
+        (tables[table] & dict(prepared.key)).delete_quick()
+    for batch in _batches(lab, prepared, writer.slice_bytes):
+        writer.insert(batch.table.value, tables[batch.table], batch.rows)
+
+
+def _tables(lab: Lab) -> dict[Table, Any]:
+    element = lab.element
+    return {
         Table.FACIAL_SIGNAL: element.FacialSignal,
         Table.REGION: element.Region,
         Table.MOTION_SVD: element.MotionSVD,
@@ -37,13 +58,12 @@ def _write_signals(lab: Lab, prepared: Prepared, writer: RowWriter) -> None:
         Table.BLINK: lab.signals.Blink,
         Table.RUNNING: lab.signals.Running,
     }
-    # Without foreign keys into the lab's schema, ours outlive result rows that the lab deleted
-    for table in (Table.PUPIL, Table.BLINK, Table.RUNNING):
-        (tables[table] & key).delete_quick()
-    heading = element.Region.heading
+
+
+def _batches(lab: Lab, prepared: Prepared, slice_bytes: int) -> Iterator[Batch]:
+    heading = lab.element.Region.heading
     optional = ("xrange", "yrange", "xrange_bin", "yrange_bin", "motion")
-    shape = Shape(element.component, frozenset(name for name in optional if not heading[name].nullable))
-    for batch in signal_batches(
-        key, prepared.signals, shape, writer.slice_bytes, max_components=prepared.max_components
-    ):
-        writer.insert(batch.table.value, tables[batch.table], batch.rows)
+    shape = Shape(lab.element.component, frozenset(name for name in optional if not heading[name].nullable))
+    return signal_batches(
+        dict(prepared.key), prepared.signals, shape, slice_bytes, max_components=prepared.max_components
+    )

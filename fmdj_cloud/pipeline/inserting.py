@@ -62,8 +62,8 @@ def insert_rows(
         Bytes of arrays in a statement, where fewer than `largest` are wanted: the driver holds several copies. A
         single value may have more.
     kept : KeptBlobs, optional
-        For tables that keep blobs in an object store: they are there before the rows are. Those of a transaction that
-        is undone are used by the next that writes the same.
+        For tables that keep blobs in an object store: they are there before the rows are, and are sent now unless
+        :func:`keep_blobs` has.
 
     Raises
     ------
@@ -87,6 +87,27 @@ def insert_rows(
             _insert_in_steps(database, table, piece[0], largest, min(limits))
         else:
             _insert(database, table, piece)
+
+
+def keep_blobs(database: Database, table: Any, rows: Sequence[Mapping[str, Any]], kept: KeptBlobs) -> None:
+    """Put what these rows keep in an object store there, ahead of their transaction.
+
+    Parameters
+    ----------
+    database : Database
+    table : datajoint table
+    rows : sequence of Mapping
+        As :func:`insert_rows` takes them.
+    kept : KeptBlobs
+
+    Raises
+    ------
+    StorageError
+        If an object store doesn't take a blob.
+    """
+    if kept.keeps(table):
+        encoded = [codec.to_sql_row(table, row, database.backend) for row in rows]
+        _keep(kept, table, [row for row in encoded if row is not None])
 
 
 def _keep(kept: KeptBlobs, table: Any, rows: Sequence[Values]) -> None:

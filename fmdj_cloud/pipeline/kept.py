@@ -52,6 +52,16 @@ class KeptBlobs:
     def __init__(self, roots: Mapping[str, str], objects: Store | None) -> None:
         self._roots = roots
         self._objects = objects
+        self._there: set[str] = set()
+
+    def begin(self) -> None:
+        """Forget what was put: from now on, what is put again isn't sent again."""
+        self._there = set()
+
+    @staticmethod
+    def keeps(table: Any) -> bool:
+        """Tell whether a table keeps anything in an object store."""
+        return any(store_of(attribute) is not None for attribute in table.heading.attributes.values())
 
     def require(self, table: Any) -> None:
         """Check that the stores of a table's columns are known.
@@ -87,7 +97,10 @@ class KeptBlobs:
         """
         digest = compute_hash(data)
         path = build_hash_path(digest, schema, hash_prefix=_PREFIX)
-        self._reachable().put_bytes(self._uri(store, path), data)
+        where = self._uri(store, path)
+        if where not in self._there:
+            self._reachable().put_bytes(where, data)
+            self._there.add(where)
         return json.dumps({"hash": digest, "path": path, "schema": schema, "store": store or None, "size": len(data)})
 
     def get(self, held: Any) -> bytes:

@@ -117,12 +117,16 @@ class RangedObject:
                 last = min(number + self._ahead, max(number, -(-self._until // self._chunk) - 1))
                 for following in range(number + 1, last + 1):
                     self._of(following)
-        return wanted.result()
+        try:
+            return wanted.result()
+        except BaseException as error:  # of what was asked for: nothing is wrong if something read ahead fails
+            self._error = error
+            raise
 
     def _of(self, number: int) -> Future[bytes]:
-        """Return a chunk that is here or on its way."""
+        """Return a chunk that is here or on its way; one that failed is fetched again."""
         found = self._chunks.get(number)
-        if found is None:
+        if found is None or (found.done() and found.exception() is not None):
             found = self._chunks[number] = self._pool.submit(self._fetch, number)
         self._chunks.move_to_end(number)
         while len(self._chunks) > self._kept:
@@ -132,15 +136,9 @@ class RangedObject:
     def _fetch(self, number: int) -> bytes:
         start = number * self._chunk
         stop = min(start + self._chunk, self.size)
-        try:
-            data = self._store.get_bytes(
-                self.uri, max_bytes=stop - start, if_match=self._etag, byte_range=(start, stop)
-            )
-            if len(data) != stop - start:
-                raise IntegrityError(f"{self.uri} ends before byte {stop}, and {self.size} bytes were promised.")
-        except BaseException as error:
-            self._error = error
-            raise
+        data = self._store.get_bytes(self.uri, max_bytes=stop - start, if_match=self._etag, byte_range=(start, stop))
+        if len(data) != stop - start:
+            raise IntegrityError(f"{self.uri} ends before byte {stop}, and {self.size} bytes were promised.")
         with self._lock:
             self.bytes_read += len(data)
         return data

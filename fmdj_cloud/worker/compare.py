@@ -55,7 +55,7 @@ def compare(theirs: SignalsReader, ours: SignalsReader) -> tuple[Difference, ...
 
 def _all(theirs: SignalsReader, ours: SignalsReader) -> Iterator[Difference]:
     for name, pair in zip(("avgframe", "avgmotion"), _pairs(theirs.summary(), ours.summary()), strict=True):
-        value = None if pair is None else float(np.max(np.abs(pair[0] - pair[1])))
+        value = None if pair is None else _largest(_apart(*pair))
         yield Difference(roi_no=None, region="", signal=name, measure="max difference", value=value)
     for region in ours.regions():
         for signal, measure, value in _region(theirs, ours, region):
@@ -80,8 +80,8 @@ def _region(theirs: SignalsReader, ours: SignalsReader, region: RegionInfo) -> I
     pupils = theirs.pupil(number), ours.pupil(number)
     if pupils[0] is not None and pupils[1] is not None:
         area, mine = pupils[0]["area"], pupils[1]["area"]
-        yield "pupil", "area", _largest(np.abs(area - mine) / np.maximum(np.abs(area), 1.0))
-        yield "pupil", "centre", _largest(np.abs(pupils[0]["com"] - pupils[1]["com"]))
+        yield "pupil", "area", _largest(_apart(area, mine) / np.fmax(np.abs(area), 1.0))
+        yield "pupil", "centre", _largest(_apart(pupils[0]["com"], pupils[1]["com"]))
     traces = theirs.blink(number), ours.blink(number)
     if _any(*traces):
         yield "blink", "max difference", _relative(*traces)
@@ -136,9 +136,17 @@ def _any(theirs: Array | None, ours: Array | None) -> bool:
 def _relative(theirs: Array | None, ours: Array | None) -> float | None:
     if theirs is None or ours is None:
         return None
-    return _largest(np.abs(theirs - ours)) / max(_largest(np.abs(theirs)), float(np.finfo(float).tiny))
+    return _largest(_apart(theirs, ours)) / max(_largest(np.abs(theirs)), float(np.finfo(float).tiny))
+
+
+def _apart(theirs: Array, ours: Array) -> Array:
+    """Return how far values are apart: not at all where both are no number, infinitely where one of them is."""
+    apart: Array = np.abs(theirs.astype(np.float64) - ours)
+    apart[np.isnan(theirs) | np.isnan(ours)] = np.inf
+    apart[np.isnan(theirs) & np.isnan(ours)] = 0.0
+    return apart
 
 
 def _largest(values: Array) -> float:
-    """Return the largest value; what is no number in both doesn't count, and is infinitely far in one."""
-    return float(np.nanmax(values, initial=0.0)) if not np.all(np.isnan(values)) else 0.0
+    """Return the largest value that is a number."""
+    return float(np.fmax.reduce(values, axis=None, initial=0.0))

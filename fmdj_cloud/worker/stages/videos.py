@@ -45,23 +45,22 @@ def compute_on_videos(pod: Pod, extents: Sequence[Extent], *, ranged: bool, **fi
         Of videos.
     """
     paths = tuple(tuple(str(pod.desk.videos / ref.name) for ref in row) for row in pod.spec.videos)
+    read = 0
     if ranged:
-        try:
-            return _in_ranges(pod, extents, videos=paths, **fields)
-        except InputError as error:
-            if error.check != WHOLE_FILE:
-                raise
-            log.warning("%s", error.sentence)
+        result, read = _in_ranges(pod, extents, videos=paths, **fields)
+        if result is not None:
+            return result, read
     rows = sorted({extent.row for extent in extents})
     touched = pod.spec.model_copy(update={"videos": tuple(pod.spec.videos[row] for row in rows)})
     with pod.timings.of("fetch"):
         fetch_videos(pod.store, touched, pod.desk.videos, stop=pod.stop)
     size = sum(ref.size for row in touched.videos for ref in row)
     log.info("%d byte(s) of videos fetched in %.1f s", size, pod.timings.seconds["fetch"])
-    return pod.compute(videos=paths, **fields), size
+    return pod.compute(videos=paths, **fields), read + size
 
 
-def _in_ranges(pod: Pod, extents: Sequence[Extent], **fields: Any) -> tuple[ChildResult, int]:
+def _in_ranges(pod: Pod, extents: Sequence[Extent], **fields: Any) -> tuple[ChildResult | None, int]:
+    """Let the child compute on ranges; without a result where it finds that they won't do."""
     needed = {(extent.row, extent.view): extent for extent in extents}
     refs = [ref for row in pod.spec.videos for ref in row]
     places = [(row, view) for row, refs_of in enumerate(pod.spec.videos) for view in range(len(refs_of))]
@@ -74,7 +73,10 @@ def _in_ranges(pod: Pod, extents: Sequence[Extent], **fields: Any) -> tuple[Chil
             result = pod.compute(ranges=str(server.path), **fields)
         except (StoppedError, BudgetError):
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, InputError) and error.check == WHOLE_FILE:
+                log.warning("%s", error.sentence)
+                return None, server.bytes_read
             _check(refs, objects)  # what the store has met explains what the child made of it
             raise
         _check(refs, objects)

@@ -9,6 +9,8 @@ Memory, with P bins of all views, T = 1,000 frames of a chunk, C chunks (at most
     + 4 x 250 C P x kinds     components of all chunks, of full frame and ROIs; in files that are mapped
     + 28 x (250 C)^2          their Gram matrix, pieces of it, and its eigenvectors
     + 2 x 4 x 500 P           masks, before and after they are turned
+
+With Facemap's basis, scikit-learn copies what it decomposes: 3 x 4 x 250 C P for the merge, where that is more.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ def find_bases(
             one.add(*chunk)
         reader.shelf.give(chunk[1])
 
-    with Team(min(_CHUNKS_AT_ONCE, team.threads)) as pairs:
+    at_once = 1 if basis is Basis.FACEMAP else min(_CHUNKS_AT_ONCE, team.threads)  # its PCA copies whole chunks
+    with Team(at_once) as pairs:
         whole = ((number, reader.whole(chunk, recording.pixels)) for number, chunk in enumerate(chunks))
         for _ in pairs.map(decompose, whole, ahead=0):
             pass
@@ -190,11 +193,12 @@ class _Components:
         chunk = Centred(self.region.of(sums), self.movement, self._mean, self._scale)
         room = self._room[number]
         if self._basis is Basis.EXACT:
-            self._values = components(chunk, self._count, self._team, lambda count: room[:count])
+            values = components(chunk, self._count, self._team, lambda count: room[:count])
         else:
-            made, self._values = pca_components(chunk.uncentred(), self._count)
+            made, values = pca_components(chunk.uncentred(), self._count)
             room[: len(made)] = made
-        self._found[number] = room[: len(self._values)]
+        self._found[number] = room[: len(values)]
+        self._values = values  # of use where there is one chunk alone
 
     def merged(self) -> Subspace:
         """Return the components of all chunks together."""

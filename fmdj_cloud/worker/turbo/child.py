@@ -127,7 +127,7 @@ class _Computation:
 
     def _cache(self, inputs: Inputs) -> Cache:
         fetched = sum(path.stat().st_size for row in self._videos for path in row) // _MIB
-        return cache_within(self._spec.limits, self._params, inputs, fetched, self._work)
+        return cache_within(self._spec.limits, self._params, inputs, fetched, self._work, basis=self._spec.basis)
 
     def _merge(self, inputs: Inputs, recorded: Recorded) -> tuple[SignalOrigin, ...]:
         with SignalsWriter(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fmdj_cloud.contracts import SvdParams
+from fmdj_cloud.contracts import Basis, SvdParams
 from fmdj_cloud.worker.svd.geometry import Size, binned_pixels
 from fmdj_cloud.worker.svd.inputs import components
 from fmdj_cloud.worker.svd.needs import Needs
@@ -24,10 +24,14 @@ from fmdj_cloud.worker.turbo.schedule import CHUNK, basis_chunks, sampled
 
 _STARTED_MIB = 260
 """Python with numpy, scipy, numba, PyAV, OpenCV and HDF5, and decoders for two threads."""
+_COPIES = 3
+"""Of a matrix that scikit-learn's PCA decomposes: turned, centred, and what it works on."""
 _MIB = 1 << 20
 
 
-def turbo_needs(params: SvdParams, sizes: Sequence[Size], nframes: int, threads: int) -> Needs:
+def turbo_needs(
+    params: SvdParams, sizes: Sequence[Size], nframes: int, threads: int, basis: Basis = Basis.EXACT
+) -> Needs:
     """Return the least that a run needs, without videos and without a cache of decoded frames.
 
     Parameters
@@ -37,6 +41,8 @@ def turbo_needs(params: SvdParams, sizes: Sequence[Size], nframes: int, threads:
         Height and width of every view.
     nframes : int
     threads : int
+    basis : Basis
+        Facemap's is found in copies of whole matrices.
     """
     pixels = [region.pixels for region in svd_regions(params, sizes)]
     kinds = len(movements(params))
@@ -49,20 +55,23 @@ def turbo_needs(params: SvdParams, sizes: Sequence[Size], nframes: int, threads:
     largest = max(counts, default=0)
 
     rows = min(CHUNK_COMPONENTS * len(basis_chunks(nframes)), max(pixels, default=0))
-    basis = (
+    decomposing = (
         decoding
         + 4 * CHUNK * binned
         + (threads + 2) * 4 * CHUNK * PIECE
         + (8 + 4 * (threads + 3)) * rows**2
         + 2 * 4 * COMPONENTS * max(pixels, default=0)
     )
+    if basis is Basis.FACEMAP:
+        columns = CHUNK_COMPONENTS * len(basis_chunks(nframes))
+        decomposing += _COPIES * 4 * max(columns, CHUNK) * max(pixels, default=0)
     project = decoding + (threads + 2) * (BLOCK + 1) * (binned + crops) + threads * 4 * BLOCK * max(pixels, default=0)
-    merging = 4 * nframes * (largest + 16 * (1 + len(params.rois)))
+    merging = 4 * nframes * (largest + 24 * (1 + len(params.rois)))
     if params.save_mat:  # one variable at a time, twice
         merging += 2 * 4 * largest * max(nframes, *pixels, 0)
     chunks = kinds * sum(4 * of * min(rows, CHUNK_COMPONENTS * len(basis_chunks(nframes))) for of in pixels)
     return Needs(
-        memory_mib=_STARTED_MIB + max(basis + masks, project + masks, merging) // _MIB,
+        memory_mib=_STARTED_MIB + max(decomposing + masks, project + masks, merging) // _MIB,
         scratch_mib=(max(chunks, projections) + (5 + 2 * params.save_mat) * masks + (2 + params.save_mat) * projections)
         // _MIB
         + 1,

@@ -73,7 +73,7 @@ def _basis(desk: Desk, job: ChildJob) -> ChildResult:
         ranges = [*ends, *sampled(inputs.counts.frames, basis=has_basis), *chunks]
         telling = Telling(teller, sum(stop - start for start, stop in ranges))
         with (
-            cache_within(spec.limits, params, inputs, _fetched_mib(job), desk.work) as cache,
+            cache_within(spec.limits, params, inputs, _fetched_mib(job), desk.work, basis=spec.basis) as cache,
             inputs.recording(threads, cache) as recording,
         ):
             with timings.of("check"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmdj_cloud.contracts import Limits, SvdParams
+from fmdj_cloud.contracts import Basis, Limits, SvdParams
 from fmdj_cloud.errors import DiskFullError, MemoryExhaustedError
 from fmdj_cloud.worker.scratch import free_mib
 from fmdj_cloud.worker.turbo.frames import Cache
@@ -14,7 +14,9 @@ from fmdj_cloud.worker.turbo.needs import cache_bytes, turbo_needs
 _MIB = 1 << 20
 
 
-def cache_within(limits: Limits, params: SvdParams, inputs: Inputs, fetched_mib: int, folder: Path) -> Cache:
+def cache_within(
+    limits: Limits, params: SvdParams, inputs: Inputs, fetched_mib: int, folder: Path, *, basis: Basis = Basis.EXACT
+) -> Cache:
     """Return a cache in the room that a run leaves of what it was given, once it is clear that it fits.
 
     Parameters
@@ -26,13 +28,14 @@ def cache_within(limits: Limits, params: SvdParams, inputs: Inputs, fetched_mib:
         What was fetched to scratch.
     folder : Path
         For the cache's file, on the scratch disk.
+    basis : Basis
 
     Raises
     ------
     MemoryExhaustedError, DiskFullError
         If it doesn't fit.
     """
-    least = turbo_needs(params, inputs.sizes, inputs.nframes, limits.threads)
+    least = turbo_needs(params, inputs.sizes, inputs.nframes, limits.threads, basis)
     free = min(free_mib(folder), limits.scratch_mib - fetched_mib)
     if least.memory_mib > limits.memory_mib:
         raise MemoryExhaustedError(

@@ -95,3 +95,23 @@ def test_a_store_that_the_settings_don_t_name_is_refused_before_anything_is_comp
         ConfigError, match=r"column projection of .*kept in the DataJoint store 'cold': add its location"
     ):
         open_lab(kept.database, kept.ledger, pipeline.model_copy(update={"stores": {}}))
+
+
+def test_nothing_is_sent_while_the_transaction_is_open(kept: Kept, monkeypatch) -> None:
+    key = kept.insert_task()
+    kept.publish(key)
+    loader = kept.loader()
+    loader._open_labs()
+    (lab,) = loader._labs.values()
+    sent = []
+    put = lab.kept._objects.put_bytes
+
+    def watched(uri: str, data: bytes) -> object:
+        sent.append((uri, lab.element.database.in_transaction))
+        return put(uri, data)
+
+    monkeypatch.setattr(lab.kept._objects, "put_bytes", watched)
+    assert [result.end for result in loader.run_pass()] == [LoadEnd.LOADED]
+    inside = [inside for uri, inside in sent if "/_hash/" in uri]
+    assert len(inside) == kept.rows(key)["MotionSVD"] + kept.rows(key)["MovieSVD"]
+    assert not any(inside)

@@ -54,23 +54,32 @@ def test_aligned_motion_is_equal(case):
                 np.testing.assert_allclose(a.motion(number), b.motion(number), rtol=2e-6)
 
 
+def of_all_svds(case, measure: str, size: int) -> list[float]:
+    """Return a figure for every SVD that has so many components with both engines: none is left out."""
+    found = [value for signal in ("motSVD", "movSVD") for value in figures(case.facemap, case.exact, signal, measure)]
+    with case.facemap.reader as a, case.exact.reader as b:
+        counts = [min(reader.n_components(*place) for reader in (a, b)) for place in svds(b)]
+    assert len(found) == sum(count >= size for count in counts)
+    return found
+
+
 def test_the_first_components_are_facemaps(case):
-    for signal in ("motSVD", "movSVD"):
-        for likeness in figures(case.facemap, case.exact, signal, "least |r| of 10"):
-            assert likeness >= 0.998
+    found = of_all_svds(case, "least |r| of 10", 1)
+    assert found
+    assert min(found) >= 0.998
 
 
 @pytest.mark.parametrize(("size", "least"), [(10, 0.999), (50, 0.999), (100, 0.99), (200, 0.99)])
 def test_leading_subspaces_are_facemaps(case, size, least):
-    for signal in ("motSVD", "movSVD"):
-        for overlap in figures(case.facemap, case.exact, signal, f"overlap of {size}"):
-            assert overlap >= least
+    found = of_all_svds(case, f"overlap of {size}", size)
+    assert found
+    assert min(found) >= least
 
 
 def test_no_less_energy_is_captured(case):
-    for signal in ("motSVD", "movSVD"):
-        for energy in figures(case.facemap, case.exact, signal, "energy"):
-            assert energy >= 0.9999
+    found = of_all_svds(case, "energy", 1)
+    assert found
+    assert min(found) >= 0.9999
 
 
 def test_signs_are_facemaps(case):

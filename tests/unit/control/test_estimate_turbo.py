@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from fmdj_cloud.contracts import Roi, RoiKind, SvdParams
@@ -36,6 +38,18 @@ def test_it_covers_what_the_engine_asks_for_at_least(case):
             least = turbo_needs(SvdParams(sbin=sbin, rois=rois), [(height, width)], frames, threads)
             assert least.memory_mib < found.memory_mib
             assert least.scratch_mib < found.scratch_mib
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_facemaps_basis_takes_more_memory(case):
+    from fmdj_cloud.contracts import Basis
+    from fmdj_cloud.worker.turbo.needs import turbo_needs
+
+    height, width, frames, sbin = case
+    found = estimate(*case, by=partial(estimate_turbo, basis=Basis.FACEMAP))[0]
+    exact = turbo_needs(SvdParams(sbin=sbin), [(height, width)], frames, 2)
+    least = turbo_needs(SvdParams(sbin=sbin), [(height, width)], frames, 2, Basis.FACEMAP)
+    assert exact.memory_mib < least.memory_mib < found.memory_mib
 
 
 def test_an_estimate_above_the_cap_is_cut_and_noted():

@@ -81,9 +81,12 @@ class BgrDecoder:
         while self.next < stop:
             if not self._capture.grab():
                 raise self._over()
-            self.next += 1
-            if self.next > start:
-                yield self._retrieve()
+            if self.next >= start:
+                gray = self._retrieve()
+                self.next += 1
+                yield gray
+            else:
+                self.next += 1
 
     def _seek(self, start: int) -> None:
         """Come to lie before frame `start`, or on it."""
