@@ -110,10 +110,20 @@ def test_populate_needs_no_more(site, make_user):
     assert element.FacialSignal.populate()["success_count"] == 1
 
 
-def test_populate_needs_the_job_tables_where_it_reserves_jobs(site, make_user):
-    owner = site.element(site.world.settings)
-    for table in (owner.FacemapProcessing, owner.FacialSignal):
+@pytest.fixture
+def job_tables(site):
+    """The lab's job tables, for one test: in a lab that has them the controller looks into them."""
+    element = site.element(site.world.settings)
+    names = []
+    for table in (element.FacemapProcessing, element.FacialSignal):
         table().jobs.refresh()  # declares it, which a user with these rights could not
+        names.append(table().jobs.full_table_name)
+    yield
+    for name in names:
+        site.world.database.execute(f"DROP TABLE {name}")
+
+
+def test_populate_needs_the_job_tables_where_it_reserves_jobs(site, job_tables, make_user):
     key = site.world.insert_task()
     element = site.element(make_user("populate"))
     assert element.FacemapProcessing.populate(reserve_jobs=True)["success_count"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_outputs_are_imported_for_either_table(poses: Poses) -> None:
 def test_a_run_of_a_table_that_the_pipeline_has_no_more_is_told(poses: Poses) -> None:
     run = poses.world.plan(poses.task(poses.add_task()))
     settings = poses.lab.settings.model_copy(update={"inference_schema": None})
-    lab = type(poses.lab)(settings, poses.lab.element, None, poses.lab.tables[:1], poses.lab.signals)
+    lab = dataclasses.replace(poses.lab, settings=settings, inference=None, tables=poses.lab.tables[:1])
     assert not lab.has(run)
     with pytest.raises(ConfigError, match="no pose tasks"):
         lab.tasks_of(run)

@@ -99,7 +99,7 @@ class Flows:
             lab.until(key, "loaded")
 
         assert [lab.outcomes(key) for key in keys] == [["published"]] * 2
-        assert "standing by" in second.log.read_text()
+        lab.eventually(lambda: "standing by" in second.log.read_text(), "a word of the second controller")
         lab.stop_programs()
 
     def test_the_api_server_may_be_out_of_reach(self, lab: ClusterLab) -> None:
