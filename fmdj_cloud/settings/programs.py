@@ -52,9 +52,9 @@ class LoadSettings(Section):
         "that copies its objects to another site may show the manifest first.",
     )
     slice_mib: Annotated[int, Field(ge=1)] = Field(
-        8,
-        description="Rows are built and sent in slices of so many MiB; a load takes twelve times that, and 600 bytes "
-        "per frame. Larger slices aren't faster.",
+        2,
+        description="Rows are built and sent in slices of so many MiB, of eight components at least; a load takes "
+        "twelve times that, and 600 bytes per frame. Larger slices are slower.",
     )
     max_components: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Components of every region's SVD that are loaded, the first ones; empty is all (500)."

@@ -117,7 +117,7 @@ def test_a_recording_loads_in_bounded_memory(large: Large) -> None:
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("nframes", [100_000, 700_000])
 def test_a_large_recording_loads_in_bounded_memory(large: Large, nframes: int) -> None:
-    check_memory(large, nframes, 8)  # 0.2 and 1.4 GB
+    check_memory(large, nframes, 2)  # 0.2 and 1.4 GB
 
 
 def test_only_as_many_components_as_wanted_are_loaded(world: World) -> None:
