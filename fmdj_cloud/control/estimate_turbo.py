@@ -122,7 +122,9 @@ def _regions(params: SvdParams, binned: int) -> list[int]:
     return found
 
 
-def turbo_parts(params: SvdParams, views: Sequence[ViewSize], video_bytes: int) -> Parts:
+def turbo_parts(
+    params: SvdParams, views: Sequence[ViewSize], video_bytes: int, *, room_for_cache: bool = False
+) -> Parts:
     """Return what the time of an SVD run of the engine turbo is made of.
 
     Parameters
@@ -131,14 +133,16 @@ def turbo_parts(params: SvdParams, views: Sequence[ViewSize], video_bytes: int) 
     views : sequence of ViewSize
     video_bytes : int
         Of all files.
+    room_for_cache : bool
+        Whether the frames of the basis surely find room in memory and scratch. Where they don't, they are decoded
+        again.
     """
     frames, _, regions, svds, chunks = _sizes(params, views)
     pixels = sum(view.height * view.width for view in views)
     decomposed = sum(regions) * svds
     kinds = [roi.kind for roi in params.rois]
     rows = _CHUNK_COMPONENTS * chunks
-    # what the basis reads is decoded again where the cache has no room for it
-    again = (chunks + 1) * _CHUNK * bool(frames > (chunks + 1) * _CHUNK)
+    again = (chunks + 1) * _CHUNK * bool(frames > (chunks + 1) * _CHUNK and not room_for_cache)
     return Parts(
         start=_START_S,
         download=video_bytes / _DOWNLOAD_BYTES_PER_S,

@@ -125,7 +125,7 @@ def _estimated(sort: Sort, pods: Pods) -> tuple[Estimate, Parts, tuple[float, fl
     params = _params(sort)
     if sort.engine is Engine.TURBO:
         estimate, _ = estimate_turbo(params, views, "", size, settings)
-        return estimate, turbo_parts(params, views, size), _MEASURED[sort.engine]
+        return estimate, turbo_parts(params, views, size, room_for_cache=True), _MEASURED[sort.engine]
     estimate, _ = estimate_svd(params, views, "", size, settings)
     return estimate, svd_parts(params, views, size), _MEASURED[sort.engine]
 
