@@ -1,12 +1,15 @@
-"""What MkDocs calls while it builds the site: links out of docs/ lead to the forge, reports are in the navigation."""
+"""What MkDocs calls while it builds the site: links out of docs/ lead to the forge, tutorials show their pictures."""
 
 from __future__ import annotations
 
+import json
 import logging
 import posixpath
 import re
 from pathlib import Path
 from typing import Any
+
+from mkdocs.plugins import event_priority
 
 ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?\)")
@@ -33,6 +36,27 @@ def on_config(config: Any) -> Any:
             if title == "Tutorials":
                 pages += sorted(f"tutorials/{path.name}" for path in docs.glob("tutorials/*.ipynb"))
     return config
+
+
+@event_priority(-100)  # after the plugin that reads notebooks has put files of its own in their place
+def on_files(files: Any, config: Any) -> Any:
+    """Show tutorials with what their cells show, where `make docs` has run them."""
+    for file in files:
+        done = Path(config["docs_dir"]) / "pictures" / file.src_uri
+        if file.src_uri.endswith(".ipynb") and done.exists() and is_run_of(done, Path(file.abs_src_path)):
+            file.abs_src_path = str(done)
+    return files
+
+
+def is_run_of(done: Path, source: Path) -> bool:
+    """Tell whether a notebook is another with outputs; a cell of changed parameters is let pass."""
+    read = [json.loads(path.read_text("utf-8"))["cells"] for path in (done, source)]
+    kept = [cell for cell in read[0] if "changed-parameters" not in cell["metadata"].get("tags", ())]
+    return [_text(cell) for cell in kept] == [_text(cell) for cell in read[1]]
+
+
+def _text(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
 
 
 def _without_missing_pictures(markdown: str, folder: Path) -> str:

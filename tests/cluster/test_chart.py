@@ -1,4 +1,4 @@
-"""The chart on a real cluster: install, one recording end to end, upgrade while it computes, run-once, uninstall.
+"""The chart on a real cluster: install, one recording end to end, its page, upgrade while it computes, uninstall.
 
 All of it in a namespace that enforces restricted Pod Security, with a database and an object store of the chart's own.
 FMDJ_TEST_CONTROLLER_IMAGE and FMDJ_TEST_WORKER_IMAGE name the images; FMDJ_TEST_MYSQL_IMAGE and FMDJ_TEST_S3_IMAGE
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.chart import evaluation_values
+from tests.support.cluster.forward import forwarded
 from tests.support.cluster.kubectl import Json, Kubectl
 from tests.support.kube.tools import HELM, tool
 
@@ -49,7 +51,7 @@ class Helm:
 @pytest.fixture(scope="module")
 def values(worker_image: str) -> list[str]:
     """Options of install and upgrade."""
-    chosen = [*evaluation_values(worker_image), f"tests.timeout={WAIT_S}"]
+    chosen = [*evaluation_values(worker_image), f"tests.timeout={WAIT_S}", "serve.enabled=true"]
     return [f"--values={CHART / 'examples' / 'evaluation.yaml'}", *(f"--set={one}" for one in chosen)]
 
 
@@ -105,7 +107,7 @@ def workers(kubectl: Kubectl) -> dict[str, str]:
 
 
 def test_everything_comes_up_in_a_restricted_namespace(kubectl: Kubectl, release: str) -> None:
-    names = ("controller", "loader", "mysql", "object-store")
+    names = ("controller", "loader", "mysql", "object-store", "serve")
     for name in names:
         kubectl.run("rollout", "status", f"deployment/{release}-{name}", "--timeout=300s")
     warnings = [
@@ -122,6 +124,23 @@ def test_a_recording_goes_through_end_to_end(kubectl: Kubectl, helm: Helm, relea
     runs = json.loads(fmdj(kubectl, "status", "--output", "json"))
     assert "loaded" in json.dumps(runs)
     eventually(lambda: not workers(kubectl), "end of the Jobs")
+
+
+def test_the_status_page_shows_what_went_through(kubectl: Kubectl, release: str) -> None:
+    with forwarded(kubectl, f"service/{release}-serve", 80) as port:
+
+        def ask(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+                return answer.read().decode()
+
+        status = json.loads(ask("/api/overview"))["status"]
+        assert status["leader"]
+        assert status["counts"]["loaded"] >= 1
+        (run, *_) = json.loads(ask("/api/runs?state=loaded"))["runs"]
+        page = json.loads(ask(f"/api/runs/{run['run_id']}"))
+        assert page["manifest"]["nframes"] == page["frames"] > 0
+        assert "published" in page["log"]
+        assert run["run_id"] in ask("/")
 
 
 def test_metrics_and_health_are_served(kubectl: Kubectl, release: str) -> None:

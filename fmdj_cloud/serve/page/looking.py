@@ -12,7 +12,7 @@ from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.control.explain import Explanation, explain
 from fmdj_cloud.control.inspect import observe_task, read_log
 from fmdj_cloud.control.progress import read_progress
-from fmdj_cloud.control.status import RunLine, binding_line, gather_status, run_line
+from fmdj_cloud.control.status import RunLine, binding_line, gather_status, key_orders, run_line
 from fmdj_cloud.control.usage import usage_of
 from fmdj_cloud.errors import ConfigError, FmdjError, UsageError
 from fmdj_cloud.export.provenance import manifest_of
@@ -89,7 +89,7 @@ class Looker:
         status = gather_status(self._ledger, self._labs, self._store, limit=self._settings.page.rows, look=self._look)
         failed = status.counts.get(RunState.FAILED.value, 0)
         now = self._ledger.database.now()
-        refused = sum(binding.state is BindingState.REFUSED for binding in status.bindings)
+        refused = sum(self._count_refused().values())
         return Overview(status=status, failed=failed + refused, problems=tuple(self._problems.values()), at=now)
 
     def runs(self, wanted: RunFilter, page: int) -> RunList:
@@ -124,7 +124,7 @@ class Looker:
             for tasks in lab.tables
             for binding in self._ledger.bindings(lab.name, tasks.kind, states={BindingState.REFUSED}, limit=_REFUSED)
         ]
-        classes = [*numbers, *(line.failure_class for line in refused if line.failure_class not in (None, *numbers))]
+        counted = self._count_refused()
         return Failures(
             classes=tuple(
                 FailedRuns(
@@ -133,10 +133,19 @@ class Looker:
                     runs=numbers.get(kind, 0),
                     examples=self._failed(kind) if kind in numbers else (),
                     refused=tuple(line for line in refused if line.failure_class is kind),
+                    refused_found=counted.get(kind, 0),
                 )
-                for kind in dict.fromkeys(kind for kind in classes if kind is not None)
+                for kind in numbers | counted
             )
         )
+
+    def _count_refused(self) -> dict[FailureClass, int]:
+        numbers: dict[FailureClass, int] = {}
+        for lab in self._labs:
+            for tasks in lab.tables:
+                for kind, number in self._ledger.count_refused(lab.name, tasks.kind).items():
+                    numbers[kind] = numbers.get(kind, 0) + number
+        return numbers
 
     def run(self, run_id: str) -> RunPage:
         """Return all about a run.
@@ -220,8 +229,16 @@ class Looker:
 
     def _lines(self, records: Sequence[RunRecord]) -> tuple[RunLine, ...]:
         reused = self._ledger.reused([record.run_id for record in records])
+        orders = key_orders(self._labs)
         return tuple(
-            run_line(record, self._store, reused.get(record.run_id, ""), look=self._look) for record in records
+            run_line(
+                record,
+                self._store,
+                reused.get(record.run_id, ""),
+                order=orders.get((record.pipeline, record.task_kind), ()),
+                look=self._look,
+            )
+            for record in records
         )
 
     def _failed(self, kind: FailureClass) -> tuple[RunLine, ...]:

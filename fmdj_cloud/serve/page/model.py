@@ -47,7 +47,9 @@ class FailedRuns(Frozen):
     examples: tuple[RunLine, ...]
     """The newest of them."""
     refused: tuple[BindingLine, ...]
-    """Tasks that planning refused."""
+    """Tasks that planning refused: of very many, the first."""
+    refused_found: int
+    """Of them in all."""
 
 
 class Failures(Frozen):

@@ -1,4 +1,4 @@
-"""The whole path where a lab has a shared folder and MariaDB, and no object store."""
+"""The whole path where a lab has a shared folder and MariaDB, no object store, and wants Facemap itself."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def shared(mariadb_settings: DatabaseSettings, tmp_path_factory: pytest.TempPath
                 processed_root=f"file://{share}/processed",
             ),
         ),
+        controller={"engine": "facemap"},
         local={"state_dir": folder / "state"},
         worker={"scratch_dir": folder / "scratch"},
         load={"workdir": folder / "load"},

@@ -112,6 +112,28 @@ def test_failures_come_by_class_with_the_remedy(page_address: str, runs: dict[st
     assert "sbin" in classes["input"]["refused"][0]["sentence"]
 
 
+def test_all_that_failed_is_counted_though_only_some_is_listed(
+    other_address: str, site: Site, runs: dict[str, RunRecord]
+) -> None:
+    for _ in range(3):
+        site.refused("facemap_params['sbin'] is 0: give a whole number of 1 or more.")
+
+    (refused,) = [one for one in ask(other_address, "/api/failures").json["classes"] if one["failure_class"] == "input"]
+    overview = ask(other_address, "/api/overview").json
+
+    assert len(overview["status"]["bindings"]) == 2, "as many as a page has rows"
+    assert refused["refused_found"] >= 4
+    assert overview["failed"] == refused["refused_found"] + 2
+    assert f"input: {refused['refused_found'] + 1}<" in ask(other_address, "/failures").text
+
+
+def test_tasks_are_named_in_the_order_of_their_key(page_address: str, site: Site) -> None:
+    order = list(site.world.lab.element.FacemapTask.primary_key)
+    assert order != sorted(order)
+    status = ask(page_address, "/api/overview").json["status"]
+    assert {tuple(line["task"]) for line in (*status["runs"], *status["bindings"])} == {tuple(order)}
+
+
 def test_money_is_said_where_prices_are_set(other_address: str, runs: dict[str, RunRecord]) -> None:
     usage = ask(other_address, f"/api/runs/{runs['launched'].run_id}").json["usage"]
     assert usage["cost"] == pytest.approx(1000 * usage["core_h"] + 100 * usage["memory_gib_h"])

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 TUTORIALS = ROOT / "docs" / "tutorials"
 CHART = ROOT / "helm" / "fmdj-cloud"
 NAMES = sorted(path.stem for path in TUTORIALS.glob("*.ipynb"))
+CHANGED = "changed-parameters"
 _STORY = 4000
 """Characters of what a tutorial that failed had said before."""
 _MARK = "the tutorial came to: "
@@ -55,6 +56,51 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **own, **more}
 
 
+def execute(
+    name: str,
+    folder: Path,
+    parameters: Mapping[str, Any],
+    variables: Mapping[str, str] | None = None,
+    cell_s: float = 540,
+    *,
+    then: str = "",
+) -> Any:
+    """Run a tutorial and return it with what its cells showed.
+
+    Parameters
+    ----------
+    name : str
+    folder : Path
+        Empty; the tutorial's working directory.
+    parameters : mapping
+        Values in place of those in its cell of parameters; they stand in a cell of their own, which is tagged so.
+    variables : mapping of str to str, optional
+        More of its environment.
+    cell_s : float
+        What one cell may take, seconds.
+    then : str
+        Code of a last cell.
+    """
+    notebook = read(name)
+    cell = parameters_cell(notebook)
+    unknown = [one for one in parameters if not re.search(rf"\b{one}\b.*=", cell.source)]
+    assert not unknown, f"{name} has no parameter {unknown}"
+    if parameters:
+        changed = nbformat.v4.new_code_cell("\n".join(f"{one} = {value!r}" for one, value in parameters.items()))
+        changed.metadata["tags"] = [CHANGED]
+        notebook.cells.insert(notebook.cells.index(cell) + 1, changed)
+    if then:
+        notebook.cells.append(nbformat.v4.new_code_cell(then))
+    client = NotebookClient(notebook, timeout=cell_s, kernel_name="python3", allow_errors=False)
+    with _nothing_left(folder):
+        try:
+            client.execute(cwd=str(folder), env=environment(folder, **(variables or {})))
+        except CellExecutionError as error:
+            raise AssertionError(f"{name}: {error}\n{_said(notebook)[-_STORY:]}") from error
+    assert _errors(notebook) == []
+    return notebook
+
+
 def run(
     name: str,
     folder: Path,
@@ -79,21 +125,9 @@ def run(
     cell_s : float
         What one cell may take, seconds.
     """
-    notebook = read(name)
-    cell = parameters_cell(notebook)
-    unknown = [one for one in parameters if not re.search(rf"\b{one}\b.*=", cell.source)]
-    assert not unknown, f"{name} has no parameter {unknown}"
-    changed = "\n".join(f"{one} = {value!r}" for one, value in parameters.items())
-    notebook.cells.insert(notebook.cells.index(cell) + 1, nbformat.v4.new_code_cell(changed))
     asked = ", ".join(f"{one!r}: {expression}" for one, expression in results.items())
-    notebook.cells.append(nbformat.v4.new_code_cell(f"import json\nprint({_MARK!r} + json.dumps({{{asked}}}))"))
-    client = NotebookClient(notebook, timeout=cell_s, kernel_name="python3", allow_errors=False)
-    with _nothing_left(folder):
-        try:
-            client.execute(cwd=str(folder), env=environment(folder, **(variables or {})))
-        except CellExecutionError as error:
-            raise AssertionError(f"{name}: {error}\n{_said(notebook)[-_STORY:]}") from error
-    assert _errors(notebook) == []
+    then = f"import json\nprint({_MARK!r} + json.dumps({{{asked}}}))"
+    notebook = execute(name, folder, parameters, variables, cell_s, then=then)
     last = next(line for line in _said(notebook).splitlines()[::-1] if line.startswith(_MARK))
     found: dict[str, Any] = json.loads(last.removeprefix(_MARK))
     return found | {"pictures": pictures(notebook), "said": _said(notebook)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from packaging.version import Version
 
 from fmdj_cloud.cli.app import app
 from fmdj_cloud.kubectl.options import parse
@@ -20,7 +21,8 @@ INLINE = sorted(
     {(page.name, code) for page in written() for code in page.code() if re.match(r"(kubectl )?fmdj ", code)}
 )
 FMDJ = typer.main.get_command(app)
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 BY_OTHERS = (
     "mysqldump",
@@ -125,6 +127,13 @@ def test_a_command_line_can_be_typed(page: str, line: int, command: str) -> None
             CHECKS[program](words)
         else:
             assert program in (*BY_OTHERS, *BY_TOOLS), f"{program}: say in {Path(__file__).name} how it is checked"
+
+
+def test_nobody_is_sent_for_a_release_that_is_not_there() -> None:
+    paths = [ROOT / page.path for page in written()] + sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
+    lines = [line for path in paths for line in path.read_text("utf-8").splitlines()]
+    asked = [line for line in lines if re.search(r"pip install (-\S+ \S+ )*'?fmdj-cloud", line)]
+    assert asked == [] or not Version(PROJECT["version"]).is_devrelease
 
 
 @pytest.mark.parametrize(("page", "code"), INLINE, ids=[f"{page}: {code}" for page, code in INLINE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -76,6 +77,26 @@ def test_a_release_publishes_package_images_and_chart() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
     for word in ("uv publish", "docker/build-push-action@", "helm push", "fmdj-controller", "fmdj-worker"):
         assert word in text, word
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("assert False", 0, "still there"),
+        ("import nothing_of_that_name", 1, "doesn't run any more"),
+        ("", 1, "the fault is gone"),
+    ],
+    ids=["fault", "broken", "gone"],
+)
+def test_a_report_that_crashes_is_not_taken_for_a_fault_that_is_there(
+    tmp_path: Path, script: str, code: int, said: str
+) -> None:
+    (step,) = (one for one in steps(ROOT / ".github" / "workflows" / "weekly.yml") if "upstream" in str(one))
+    (tmp_path / "element-one.py").write_text(script)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+    answer = subprocess.run(command, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=60)
+    assert (answer.returncode, said in answer.stdout) == (code, True), answer.stdout + answer.stderr
 
 
 def test_the_weekly_run_takes_the_newest_of_all_three() -> None:
