@@ -113,7 +113,7 @@ def first_hundred(folder: Path, tasks: int) -> list[Figure]:
 
 def fill(folder: Path, jobs: int, rate: float) -> list[Figure]:
     """Launch as many as there is room for, at the rate that is asked for; then restart."""
-    asked = {"launches_per_s": rate, "requests_per_s": max(20.0, 2.5 * rate), "request_burst": 200}
+    asked = {"launches_per_s": rate}
     with world(folder, max_active=jobs, **asked) as made:
         add(made, jobs)
         made.script(does.stay())
@@ -138,7 +138,7 @@ def fill(folder: Path, jobs: int, rate: float) -> list[Figure]:
 def hour(folder: Path, alive: int, through: int, speed: float) -> list[Figure]:
     """Let Jobs through as long as there are tasks: time runs `speed` times as fast for the cluster."""
     rate = 10.0 * speed
-    asked = {"launches_per_s": rate, "requests_per_s": 2 * rate, "request_burst": round(4 * rate)}
+    asked = {"launches_per_s": rate, "request_burst": round(4 * rate)}
     with world(folder, max_active=alive, speed=speed, **asked) as made:
         add(made, through)
         made.script(made.workers.does(lasts_s=LASTS_S, run=None, finish=made.workers.publish))

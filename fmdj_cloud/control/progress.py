@@ -14,6 +14,7 @@ from fmdj_cloud.storage.base import ObjectInfo
 
 _PROGRESS = "/progress.json"
 _PROGRESS_BYTES = 64 * 1024
+_LARGEST = 1 << 53
 _BASIS_BYTES = 4 * 1024 * 1024
 _READ = 16
 """Reports read of one run at most, the newest: what the others say is taken to be alike."""
@@ -31,9 +32,7 @@ def read_progress(store: Store, run: RunRecord) -> Progress | None:
         there = list(store.list(folder))
         found = [info for info in there if info.uri.endswith(_PROGRESS)]
         found.sort(key=lambda info: info.modified or dt.datetime.min, reverse=True)
-        said = [
-            Progress.model_validate_json(store.get_bytes(info.uri, max_bytes=_PROGRESS_BYTES)) for info in found[:_READ]
-        ]
+        said = [one for info in found[:_READ] if (one := _said(store, info)) is not None]
         if run.shards is None:
             return _newest(said)
         done = {part for info in there if (part := part_index(info.uri.removeprefix(f"{folder}/"))) is not None}
@@ -124,6 +123,15 @@ def progress_text(progress: Progress | None) -> str:
     if progress.eta_s is not None:
         parts.append(f"{progress.eta_s:.0f} s to go")
     return ", ".join(parts)
+
+
+def _said(store: Store, info: ObjectInfo) -> Progress | None:
+    """Return what a pod says, None if no pod says such a thing: its numbers are reckoned with."""
+    one = Progress.model_validate_json(store.get_bytes(info.uri, max_bytes=_PROGRESS_BYTES))
+    counts = (one.frames_done, one.frames_total, one.index or 0, one.shards or 0, one.shards_done or 0)
+    measured = (one.frames_per_s, one.eta_s or 0.0, one.at_epoch_s)
+    possible = all(0 <= count <= _LARGEST for count in counts) and all(abs(x) <= _LARGEST for x in measured)
+    return one if possible else None  # no number is as large as infinity, or is NaN
 
 
 def _basis(store: Store, folder: str) -> BasisCommit:

@@ -20,6 +20,8 @@ from fmdj_cloud.errors import InputError, InputMissingError
 Grouping = tuple[tuple[int, ...], ...]
 """file_ids: outer sequential, inner simultaneous (views)."""
 _FILENAMES = "facemap_params['filenames']"
+_MAX_FILES = 4096
+"""Of a recording. Each is asked for when it is planned, and others wait meanwhile; a day has 1440 minutes."""
 
 
 def group_views(task: TaskRecord) -> tuple[Grouping, tuple[str, ...]]:
@@ -102,6 +104,10 @@ def _check_files(task: TaskRecord) -> None:
     if not task.files:
         raise InputMissingError(
             "The recording has no files in VideoRecording.File: insert a row for each video.", check="views"
+        )
+    if len(task.files) > _MAX_FILES:
+        raise _error(
+            f"The recording has {len(task.files)} files, more than {_MAX_FILES}: join them, or make several recordings."
         )
 
 

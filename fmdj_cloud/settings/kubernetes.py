@@ -53,6 +53,8 @@ _MARGIN_S = 60
 _MAX_INT32 = 2**31 - 1
 _MAX_BYTES = 128 * 1024
 """Of labels, annotations, affinity: half of what Kubernetes takes of annotations, so that ours fit in too."""
+_REQUESTS_PER_LAUNCH = 2.5
+"""A Job is made and deleted; the rest is for lists, events and what has to be tried again."""
 
 
 class ProfileSettings(Section):
@@ -199,8 +201,10 @@ class KubernetesSettings(Section):
         None, description="Kubeconfig file; empty is the pod's own account, then KUBECONFIG."
     )
     context: str | None = Field(None, description="Context in the kubeconfig; empty is the current one.")
-    requests_per_s: Annotated[float, Field(gt=0)] = Field(
-        20, description="Requests to the API server per second in the long run: shared clusters throttle the greedy."
+    requests_per_s: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Requests to the API server per second in the long run: shared clusters throttle the greedy. Empty "
+        "is 2.5 times `launches_per_s`: every Job is made and deleted.",
     )
     request_burst: Annotated[int, Field(ge=1)] = Field(
         40, description="Requests that may go at once after a quiet time."
@@ -256,6 +260,11 @@ class KubernetesSettings(Section):
         if len(set(paths)) != len(paths):
             raise ValueError(f"mounts have the same path: {', '.join(paths)}")
         return self
+
+    @property
+    def request_rate(self) -> float:
+        """Requests per second in the long run, told or as many as the launches take."""
+        return self.requests_per_s or _REQUESTS_PER_LAUNCH * self.launches_per_s
 
     def profile_for(self, kind: Kind, name: str = "") -> tuple[str, ProfileSettings]:
         """Return name and settings of the profile that a run takes.

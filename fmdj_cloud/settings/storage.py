@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -43,6 +44,16 @@ class S3Settings(Section):
     connect_timeout_s: Annotated[float, Field(gt=0)] = Field(10, description="Time to connect, seconds.")
     read_timeout_s: Annotated[float, Field(gt=0)] = Field(60, description="Silence on a connection, seconds.")
     ca_bundle: Path | None = Field(None, description="PEM file of a private certificate authority.")
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _names_nobody(cls, url: str | None) -> str | None:
+        if url is not None and "@" in urlsplit(url).netloc:
+            raise ValueError(
+                "it holds a user or a password, and is shown wherever settings are: set access_key_id and "
+                "secret_access_key instead"
+            )
+        return url
 
 
 class FileSettings(Section):

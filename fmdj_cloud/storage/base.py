@@ -28,6 +28,8 @@ class ObjectInfo(Frozen):
     """SHA-256 of the whole object as 64 hex digits, if the object carries one; a listing never does."""
     modified: dt.datetime | None = None
     """Naive UTC."""
+    linked: bool = False
+    """In a listing: whether a link leads there, from somewhere in the folder that was listed."""
 
 
 class Store(Protocol):
@@ -133,8 +135,20 @@ class Store(Protocol):
         """
         ...
 
-    def delete(self, uri: str) -> None:
-        """Delete an object; one that isn't there is no error."""
+    def delete(self, uri: str, *, below: str | None = None) -> None:
+        """Delete an object; one that isn't there is no error.
+
+        Parameters
+        ----------
+        uri : str
+        below : str, optional
+            Folder that it must really lie in, without any link on the way from there.
+
+        Raises
+        ------
+        InputError
+            If a link leads elsewhere: nothing is deleted there.
+        """
         ...
 
     def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:

@@ -33,17 +33,17 @@ _WRONG_CREDENTIALS = frozenset(
     {
         "AccessDenied",
         "AuthorizationHeaderMalformed",
-        "ExpiredToken",
         "Forbidden",
         "InvalidAccessKeyId",
         "InvalidToken",
         "PermanentRedirect",
         "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
         "401",
         "403",
     }
 )
+_RUN_OUT = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+"""Of credentials that were right: whoever starts later finds the next ones."""
 _WRONG_CLIENT = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
@@ -135,7 +135,7 @@ def translated(uri: str, doing: str) -> Iterator[None]:
     ConfigError
         The bucket, the credentials, the rights or the certificate are wrong.
     StorageError
-        Anything else: timeouts, broken connections, 5xx.
+        Anything else: timeouts, broken connections, 5xx, credentials that have run out.
     """
     try:
         yield
@@ -178,6 +178,11 @@ def _answered(error: aws.ClientError, uri: str, doing: str) -> FmdjError:
         return PreconditionError(f"{uri} isn't the version that was asked for: it was replaced meanwhile.")
     if status == 404 or code in ("NoSuchKey", "NoSuchVersion", "NotFound", "404"):
         return ObjectMissingError(f"There is no {uri}: check its path, or upload it.")
+    if code in _RUN_OUT:
+        return StorageError(
+            f"Can't {doing} {uri}: the credentials have run out, the store says {message!r} ({code}). "
+            "Replace those under storage.s3, or those in the worker's environment."
+        )
     if status in (401, 403) or code in _WRONG_CREDENTIALS:
         return ConfigError(
             f"Can't {doing} {uri}: the store says {message!r} ({code}). "

@@ -139,11 +139,11 @@ class FileStore:
 
             return self._write(uri, chunks(), size)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, *, below: str | None = None) -> None:
         """Delete a file."""
         with (
             contextlib.suppress(ObjectMissingError),
-            self._folders.parent(uri, create=False) as (folder, name),
+            self._folders.parent(uri, create=False, below=below) as (folder, name),
             file_errors(uri, "delete"),
         ):
             os.unlink(name, dir_fd=folder)
@@ -163,10 +163,8 @@ class FileStore:
     def discard_unfinished(self, prefix_uri: str, *, before: dt.datetime | None = None) -> int:
         """Discard what uploads that were cut off have left below a folder."""
         found = [one for one in self.unfinished(prefix_uri) if before is None or _is_before(one, before)]
-        with file_errors(prefix_uri, "delete"):
-            for one in found:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(local_path(one.uri))
+        for one in found:
+            self.delete(one.uri, below=prefix_uri)
         return len(found)
 
     def _write(self, uri: str, chunks: Iterable[bytes], size: int) -> ObjectInfo:
@@ -196,7 +194,9 @@ class FileStore:
                 raise
         return self._info(uri, status, digest.hexdigest())
 
-    def _walk(self, folder: str, root: str, above: tuple[tuple[int, int], ...]) -> Iterator[ObjectInfo]:
+    def _walk(
+        self, folder: str, root: str, above: tuple[tuple[int, int], ...], *, linked: bool = False
+    ) -> Iterator[ObjectInfo]:
         status = os.stat(folder)
         here = (status.st_dev, status.st_ino)
         if here in above:
@@ -205,15 +205,16 @@ class FileStore:
             found = [(entry, _is_folder(entry)) for entry in entries if _listable(entry, root)]
         # In the order of whole paths, as S3 lists
         for entry, is_folder in sorted(found, key=lambda pair: os.fsencode(pair[0].name + "/" * pair[1])):
+            through_link = linked or entry.is_symlink()
             if is_folder:
-                yield from self._walk(entry.path, root, (*above, here))
+                yield from self._walk(entry.path, root, (*above, here), linked=through_link)
                 continue
             with contextlib.suppress(FileNotFoundError):  # deleted since
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):
-                    yield self._info(f"file://{entry.path}", status)
+                    yield self._info(f"file://{entry.path}", status, linked=through_link)
 
-    def _info(self, uri: str, status: os.stat_result, sha256: str | None = None) -> ObjectInfo:
+    def _info(self, uri: str, status: os.stat_result, sha256: str | None = None, *, linked: bool = False) -> ObjectInfo:
         identity = [status.st_size, status.st_mtime_ns, *([status.st_ino] if self._settings.inodes else [])]
         return ObjectInfo(
             uri=uri,
@@ -221,6 +222,7 @@ class FileStore:
             etag="-".join(f"{number:x}" for number in identity),
             sha256=sha256,
             modified=dt.datetime.fromtimestamp(status.st_mtime, dt.UTC).replace(tzinfo=None),
+            linked=linked,
         )
 
 

@@ -92,7 +92,7 @@ class Folders:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def parent(self, uri: str, *, create: bool) -> Iterator[tuple[int, str]]:
+    def parent(self, uri: str, *, create: bool, below: str | None = None) -> Iterator[tuple[int, str]]:
         """Open the folder that a file lies in; yield its descriptor, and the file's name.
 
         Parameters
@@ -100,6 +100,8 @@ class Folders:
         uri : str
         create : bool
             Make the folders below the root that aren't there.
+        below : str, optional
+            URI of a folder that it must lie in, without any link on the way from there.
 
         Raises
         ------
@@ -119,6 +121,8 @@ class Folders:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _check_inside(descriptor, root, uri)
+            if below is not None:
+                _check_plain(descriptor, folder, below, uri)
             yield descriptor, name
         finally:
             os.close(descriptor)
@@ -129,6 +133,20 @@ def _check_inside(descriptor: int, root: str, uri: str) -> None:
     with file_errors(uri, "read"):
         real = os.readlink(f"/proc/self/fd/{descriptor}")
     _refuse_outside(real, root, uri)
+
+
+def _check_plain(descriptor: int, folder: str, below: str, uri: str) -> None:
+    """Refuse an open folder that isn't what its path says, seen from a folder above it."""
+    base = local_path(below)
+    if not is_inside(folder, base):
+        raise ConfigError(f"{uri!r} doesn't lie below {below!r}: correct the URI.")
+    with file_errors(uri, "read"):
+        real = os.readlink(f"/proc/self/fd/{descriptor}")
+    if real != os.path.realpath(base) + folder.removeprefix(base):
+        raise InputError(
+            f"{uri} is reached through a link below {base}, to {real}: nothing is deleted there; remove the link.",
+            check="path",
+        )
 
 
 def _refuse_outside(real: str, root: str, uri: str) -> None:

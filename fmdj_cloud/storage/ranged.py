@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from fmdj_cloud.errors import IntegrityError
@@ -19,14 +21,58 @@ CHUNK = 1 << 20
 """Bytes of one request: some tens of frames of motion JPEG."""
 _AHEAD = 4
 """Chunks that are fetched before they are asked for, once reading goes on from one to the next."""
-_KEPT = 32
-"""Chunks in memory."""
+_ROOM = 32 * CHUNK
+
+
+class Chunks:
+    """Chunks of one object or of many: those that were used last are kept, and a few threads fetch them.
+
+    Parameters
+    ----------
+    room : int
+        Bytes that are kept, of all objects together; what each thread fetches comes on top.
+    threads : int
+    """
+
+    def __init__(self, room: int = _ROOM, threads: int = _AHEAD) -> None:
+        self.room = room
+        self.lock = threading.RLock()
+        """Held while several chunks are asked for."""
+        self._kept: OrderedDict[tuple[object, int], tuple[Future[bytes], int]] = OrderedDict()
+        self._bytes = 0
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fmdj-ranges")
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __contains__(self, key: tuple[object, int]) -> bool:
+        return key in self._kept
+
+    def get(self, key: tuple[object, int], size: int, fetch: Callable[[], bytes]) -> Future[bytes]:
+        """Return a chunk that is here or on its way; one that failed is fetched again.
+
+        Parameters
+        ----------
+        key : (object, int)
+            Whose it is, and its number there.
+        size : int
+            Bytes.
+        fetch : callable
+        """
+        with self.lock:
+            kept = self._kept.get(key)
+            if kept is None or (kept[0].done() and kept[0].exception() is not None):
+                self._bytes += size if kept is None else 0
+                kept = self._kept[key] = self._pool.submit(fetch), size
+            self._kept.move_to_end(key)
+            while self._bytes > self.room and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1][1]
+            return kept[0]
 
 
 class RangedObject:
     """One version of an object, read in chunks that are fetched once as long as they are kept.
-
-    Memory is `kept` chunks and those on their way.
 
     Parameters
     ----------
@@ -38,7 +84,12 @@ class RangedObject:
         Of the version that is read: another one is an error. None where the store knows none.
     until : int, optional
         Nothing from this byte on is fetched ahead: what is read ends about there.
-    chunk, ahead, kept : int
+    chunk : int
+        Bytes of one request.
+    ahead : int
+        Chunks that are fetched before they are asked for.
+    chunks : Chunks, optional
+        Shared with other objects, and closed by whoever made them; its own by default.
     """
 
     def __init__(
@@ -51,10 +102,12 @@ class RangedObject:
         until: int | None = None,
         chunk: int = CHUNK,
         ahead: int = _AHEAD,
-        kept: int = _KEPT,
+        chunks: Chunks | None = None,
     ) -> None:
-        if chunk < 1 or ahead < 0 or kept <= ahead:
-            raise ValueError(f"chunks of {chunk} bytes, {ahead} ahead and {kept} kept make no sense")
+        self._chunks = Chunks(threads=max(1, ahead)) if chunks is None else chunks
+        self._shared = chunks is not None
+        if chunk < 1 or ahead < 0 or self._chunks.room <= ahead * chunk:
+            raise ValueError(f"chunks of {chunk} bytes and {ahead} ahead make no sense in {self._chunks.room} bytes")
         self._store = store
         self.uri = uri
         self.size = size
@@ -62,10 +115,7 @@ class RangedObject:
         self._until = size if until is None else min(until, size)
         self._chunk = chunk
         self._ahead = ahead
-        self._kept = kept
         self._lock = threading.Lock()
-        self._chunks: OrderedDict[int, Future[bytes]] = OrderedDict()
-        self._pool = ThreadPoolExecutor(max_workers=max(1, ahead), thread_name_prefix="fmdj-ranges")
         self._error: BaseException | None = None
         self.bytes_read = 0
         """Bytes fetched so far."""
@@ -77,8 +127,9 @@ class RangedObject:
         self.close()
 
     def close(self) -> None:
-        """Fetch nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Fetch nothing more, unless chunks are shared."""
+        if not self._shared:
+            self._chunks.close()
 
     def open(self) -> io.BufferedIOBase:
         """Return a new file over the object, with a position of its own."""
@@ -110,8 +161,8 @@ class RangedObject:
         return b"".join(pieces)
 
     def _wait(self, number: int) -> bytes:
-        with self._lock:
-            goes_on = number in self._chunks or number - 1 in self._chunks
+        with self._chunks.lock:
+            goes_on = any((self, near) in self._chunks for near in (number, number - 1))
             wanted = self._of(number)
             if goes_on:
                 last = min(number + self._ahead, max(number, -(-self._until // self._chunk) - 1))
@@ -124,14 +175,8 @@ class RangedObject:
             raise
 
     def _of(self, number: int) -> Future[bytes]:
-        """Return a chunk that is here or on its way; one that failed is fetched again."""
-        found = self._chunks.get(number)
-        if found is None or (found.done() and found.exception() is not None):
-            found = self._chunks[number] = self._pool.submit(self._fetch, number)
-        self._chunks.move_to_end(number)
-        while len(self._chunks) > self._kept:
-            self._chunks.popitem(last=False)
-        return found
+        size = min(self._chunk, self.size - number * self._chunk)
+        return self._chunks.get((self, number), size, partial(self._fetch, number))
 
     def _fetch(self, number: int) -> bytes:
         start = number * self._chunk

@@ -193,8 +193,8 @@ class S3Store:
             )
         return info
 
-    def delete(self, uri: str) -> None:
-        """Delete an object."""
+    def delete(self, uri: str, *, below: str | None = None) -> None:
+        """Delete an object: buckets know no links."""
         with translated(uri, "delete"):
             self._client.delete_object(**_address(uri))
 

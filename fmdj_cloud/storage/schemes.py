@@ -59,9 +59,9 @@ class SchemeStore:
         """Copy a local file to the store."""
         return self._of(uri).upload(path, uri, progress=progress)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, *, below: str | None = None) -> None:
         """Delete an object."""
-        self._of(uri).delete(uri)
+        self._of(uri).delete(uri, below=below)
 
     def unfinished(self, prefix_uri: str) -> Iterator[ObjectInfo]:
         """Describe uploads below a folder that haven't ended."""

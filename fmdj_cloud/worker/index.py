@@ -5,11 +5,16 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 
-from fmdj_cloud.worker.video import FileFacts, open_capture, unreadable
+from fmdj_cloud.worker.video import FileFacts, check_own, open_capture, unreadable
+
+AVI = "avi"
+_INDEXED = frozenset({AVI, "mov"})
+"""Formats of FFmpeg whose header tells where each frame lies."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,13 @@ def read_index(path: Path) -> Index:
     packets: list[tuple[int | None, int | None, bool, bool]] = []
     try:
         with av.open(str(path)) as container:
+            check_own(container, path.name)
             if not container.streams.video:
                 raise unreadable(path.name, "it holds no video")
             stream = container.streams.video[0]
             codec = str(stream.codec_context.name)
             base, start = float(stream.time_base or 0), stream.start_time
+            claims = header_claims(container)
             for packet in container.demux(stream):
                 if packet.size and not packet.is_discard:
                     packets.append((packet.pts, packet.dts, bool(packet.is_keyframe), bool(packet.is_corrupt)))
@@ -77,7 +84,7 @@ def read_index(path: Path) -> Index:
         raise unreadable(path.name, f"{error.strerror or error}") from error
     while packets and packets[-1][3]:  # cut off in the middle of its last frame
         packets.pop()
-    facts = _facts(path, codec, len(packets))
+    facts = _facts(path, codec, claims, len(packets))
     if not packets or facts.height == 0 or facts.width == 0:
         raise unreadable(path.name, "it holds no frame")
     shown = sorted({pts for pts, _, _, _ in packets if pts is not None})
@@ -94,16 +101,39 @@ def read_index(path: Path) -> Index:
     )
 
 
-def _facts(path: Path, codec: str, frames: int) -> FileFacts:
+def header_claims(container: Any) -> tuple[float, int] | None:
+    """Return frames per second and frames as a header claims them, of a container that keeps an index there.
+
+    OpenCV says the same; but files that are here and files that are read in ranges must be asked alike, so that no
+    result depends on where a file lies.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        With a video stream.
+
+    Returns
+    -------
+    (float, int) or None
+        None where a file of this kind is never read in ranges, or the header doesn't count frames.
+    """
+    stream = container.streams.video[0]
+    if not stream.frames or not _INDEXED.intersection(container.format.name.split(",")):
+        return None
+    return float(stream.average_rate or 0), int(stream.frames)
+
+
+def _facts(path: Path, codec: str, claims: tuple[float, int] | None, frames: int) -> FileFacts:
     capture = open_capture(path)
     try:
+        fps, claimed = claims or (capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT))
         return FileFacts(
             name=path.name,
             height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
             width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            fps=float(capture.get(cv2.CAP_PROP_FPS)),
+            fps=float(fps),
             codec=codec,
-            header_frames=max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))),
+            header_frames=max(0, int(claimed)),
             frames=frames,
         )
     finally:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fmdj_cloud.errors import FmdjError, StorageError
-from fmdj_cloud.storage.ranged import RangedObject
+from fmdj_cloud.storage.ranged import Chunks, RangedObject
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,13 @@ class RangeServer:
     ----------
     objects : sequence of RangedObject
         By their numbers.
+    chunks : Chunks, optional
+        That they share, closed with them.
     """
 
-    def __init__(self, objects: Sequence[RangedObject]) -> None:
+    def __init__(self, objects: Sequence[RangedObject], chunks: Chunks | None = None) -> None:
         self._objects = objects
+        self._chunks = chunks
         # Of its own and short: a socket's path holds about a hundred characters
         self._folder = tempfile.TemporaryDirectory(prefix="fmdj-r-")
         self.path = Path(self._folder.name) / "s"
@@ -56,6 +59,8 @@ class RangeServer:
         self._server.server_close()
         for source in self._objects:
             source.close()
+        if self._chunks is not None:
+            self._chunks.close()
         self._folder.cleanup()
 
     @property

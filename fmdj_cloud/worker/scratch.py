@@ -45,7 +45,7 @@ def scratch_folder(base: Path | None, name: str) -> Iterator[Path]:
         base.mkdir(parents=True, exist_ok=True)
         _sweep(base)
         lock = _lock(lock_path, wait=True)
-        folder.mkdir()
+        folder.mkdir(mode=0o700)  # videos that others of this machine may not see lie there
     except OSError as error:
         raise ConfigError(
             f"The scratch folder {base} can't be used ({error.strerror or error}): set worker.scratch_dir to a folder "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -12,6 +13,8 @@ import cv2
 from fmdj_cloud.errors import InputError
 
 _TELL_EVERY = 512
+_LISTS = frozenset({"concat", "dash", "hls", "image2", "imf", "lavfi", "rtp", "rtsp", "sdp", "webm_dash_manifest"})
+"""Formats of FFmpeg whose frames lie in other files, which need not be the task's."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def _read_packets(path: Path) -> tuple[str, int, int]:
     packets = damaged = 0
     try:
         with av.open(str(path)) as container:
+            check_own(container, path.name)
             if not container.streams.video:
                 raise unreadable(path.name, "it holds no video")
             stream = container.streams.video[0]
@@ -132,6 +136,25 @@ def _read_packets(path: Path) -> tuple[str, int, int]:
     except av.error.FFmpegError as error:
         raise unreadable(path.name, f"{error.strerror or error}") from error
     return codec, packets, damaged
+
+
+def check_own(container: Any, name: str) -> None:
+    """Refuse what only names the files that its frames lie in: any that the worker can read, also those of others.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+    name : str
+        Base name.
+
+    Raises
+    ------
+    InputError
+        If it is such a list (check ``readable``).
+    """
+    found = _LISTS.intersection(str(container.format.name).split(","))
+    if found:
+        raise unreadable(name, f"it is a list of other files ({', '.join(sorted(found))}) and holds no frame itself")
 
 
 def unreadable(name: str, why: str) -> InputError:

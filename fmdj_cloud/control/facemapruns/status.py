@@ -14,6 +14,7 @@ from fmdj_cloud.contracts import Progress
 from fmdj_cloud.control.facemapruns.model import FacemapRun
 from fmdj_cloud.control.facemapruns.standing import Stand, failures_of, frames_of, stand_of
 from fmdj_cloud.pipeline.survey import TaskStanding
+from fmdj_cloud.printable import printable
 
 _FAILURES = 5
 _SENTENCE_MAX = 500
@@ -81,7 +82,11 @@ def build_status(
         status |= {stand.value: counts[stand] for stand in Stand}
         status["progress"] = _progress(tasks, progress)
         status["failures"] = [
-            {"task": one.task, "class": one.failure_class, "sentence": _cut(one.sentence, _SENTENCE_MAX)}
+            {
+                "task": printable(one.task, keep=""),
+                "class": one.failure_class,
+                "sentence": _cut(one.sentence, _SENTENCE_MAX),
+            }
             for one in islice(failures_of(tasks), _FAILURES)
         ]
     else:
@@ -161,4 +166,5 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
 
 
 def _cut(text: str, limit: int) -> str:
+    text = printable(text, keep="")  # what strangers have named is shown on terminals
     return text if len(text) <= limit else text[: limit - 3] + "..."

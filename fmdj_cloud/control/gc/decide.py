@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Collection, Iterator
 
 from fmdj_cloud.contracts import RunState
-from fmdj_cloud.control.gc.facts import Facts, Heap, JobFact, Leftover, References, RunFact, Thing, Upload
+from fmdj_cloud.control.gc.facts import Facts, Heap, JobFact, Leftover, References, RunFact, Thing, Upload, folders_of
 from fmdj_cloud.settings import GcSettings
 
 OVER = frozenset({RunState.LOADED, RunState.FAILED, RunState.CANCELLED, RunState.SUPERSEDED})
@@ -36,13 +36,24 @@ def decide(facts: Facts, keep: GcSettings) -> tuple[Leftover, ...]:
     )
 
 
-def why_stays(run: RunFact, attempt: int, place: str, references: References, pipelines: Collection[str]) -> str:
-    """Return why an attempt of a known run stays, empty if it may go once it is old: pure.
+def is_in_use(run: RunFact | None, attempt: int, thing: Thing) -> bool:
+    """Tell at a glance what stays whoever refers to it, which is nearly everything there is: pure."""
+    if run is None:
+        return False
+    return run.state not in OVER or (run.state is RunState.LOADED and attempt == run.attempt and thing != Thing.PARTS)
+
+
+def why_stays(
+    run: RunFact, attempt: int, thing: Thing, place: str, references: References, pipelines: Collection[str]
+) -> str:
+    """Return why something of an attempt of a known run stays, empty if it may go once it is old: pure.
 
     Parameters
     ----------
     run : RunFact
     attempt : int
+    thing : Thing
+        Parts are nobody's outputs: no manifest names them, and only a next attempt of a run under way reads them.
     place : str
         The attempt folder relative to the processed root.
     references : References
@@ -55,6 +66,12 @@ def why_stays(run: RunFact, attempt: int, place: str, references: References, pi
         return f"The settings name no pipeline {run.pipeline}, so that nobody can say who refers to it."
     if attempt > run.attempt:
         return "The ledger doesn't know this attempt: `fmdj recover` does."
+    if any(folder in references.places for folder in folders_of(place)):
+        return "A task loads outputs from there."
+    return "" if thing is Thing.PARTS else _why_used(run, attempt, references)
+
+
+def _why_used(run: RunFact, attempt: int, references: References) -> str:
     if attempt == run.attempt and run.state is RunState.LOADED:
         return "Its outputs are loaded."
     if attempt == run.attempt and run.has_result and run.manifest_sha256 is not None:
@@ -63,8 +80,6 @@ def why_stays(run: RunFact, attempt: int, place: str, references: References, pi
         return "The facemap_output_dir of a task names it."
     if (run.run_id, attempt) in references.attempts:
         return "The manifest of another run names its files."
-    if any(folder in references.places for folder in _above(place)):
-        return "A task loads outputs from there."
     return ""
 
 
@@ -100,7 +115,7 @@ def _of_heap(heap: Heap, facts: Facts, keep: GcSettings) -> Iterator[Leftover]:
     if run is None:
         yield line
         return
-    stays = why_stays(run, heap.attempt, heap.place, facts.references, facts.pipelines)
+    stays = why_stays(run, heap.attempt, heap.thing, heap.place, facts.references, facts.pipelines)
     if not stays:
         yield line.model_copy(update={"why": _why_goes(run, heap.attempt), "goes": True})
 
@@ -108,6 +123,8 @@ def _of_heap(heap: Heap, facts: Facts, keep: GcSettings) -> Iterator[Leftover]:
 def _why_goes(run: RunFact, attempt: int) -> str:
     if attempt < run.attempt:
         return f"Attempt {run.attempt} came after it; the run is {run.state}."
+    if run.state is RunState.LOADED:
+        return "The run is loaded: no attempt goes on from them."
     return f"The run {_ENDS.get(run.state, run.state.value)}."
 
 
@@ -128,22 +145,14 @@ def _of_upload(upload: Upload, facts: Facts, keep: GcSettings) -> Iterator[Lefto
 
 
 def _of_job(job: JobFact, facts: Facts) -> Leftover:
+    why = "The ledger doesn't know its run."
+    if not job.run_id:
+        why = "It can't be told what run it is of: a person's own, or another version's."
+    elif not facts.runs:
+        why = "The ledger knows no run at all: `fmdj recover` may want this Job."
     return Leftover(
-        thing=Thing.JOBS,
-        where=job.name,
-        run_id=job.run_id,
-        why="The ledger doesn't know its run."
-        if facts.runs
-        else "The ledger knows no run at all: `fmdj recover` may want this Job.",
-        goes=bool(facts.runs),
+        thing=Thing.JOBS, where=job.name, run_id=job.run_id, why=why, goes=bool(job.run_id) and bool(facts.runs)
     )
-
-
-def _above(place: str) -> Iterator[str]:
-    """Yield a folder and all folders above it."""
-    while place:
-        yield place
-        place = place.rpartition("/")[0]
 
 
 def _age_s(now: dt.datetime, then: dt.datetime) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
+from collections.abc import Iterator
 
 from fmdj_cloud.contracts import Frozen, RunState
 from fmdj_cloud.contracts.shards import BASIS_NAME, part_index
 from fmdj_cloud.control.specs import SPEC_NAME
-from fmdj_cloud.names import ATTEMPT_MAX, check_nonce
+from fmdj_cloud.names import ATTEMPT_MAX, POSE_SUFFIX, PROC_SUFFIX, check_nonce, pose_metadata
 from fmdj_cloud.storage.manifests import MANIFEST_NAME
 
 
@@ -39,8 +40,6 @@ class RunFact(Frozen):
 
     run_id: str
     pipeline: str
-    task: str
-    content_digest: str
     state: RunState
     attempt: int
     updated: dt.datetime
@@ -81,6 +80,7 @@ class JobFact(Frozen):
 
     name: str
     run_id: str
+    """Empty where it doesn't say one."""
     over: bool
 
 
@@ -131,7 +131,8 @@ _NUMBER = rf"[1-9]\d{{0,{len(str(ATTEMPT_MAX)) - 1}}}"
 _ATTEMPT = re.compile(
     rf"(?P<place>(?:.*/)?(?P<run>(?:svd|pose|import)-[0-9a-f]{{16}})/a(?P<attempt>{_NUMBER}))/(?P<name>.+)"
 )
-_POD_OUTPUTS = re.compile(rf"{re.escape(MANIFEST_NAME)}|signals\.h5|facemap/.+")
+_FACEMAPS = "|".join(map(re.escape, (PROC_SUFFIX, POSE_SUFFIX, pose_metadata(POSE_SUFFIX))))
+_POD_OUTPUTS = re.compile(rf"{re.escape(MANIFEST_NAME)}|signals\.h5|facemap/.+(?:{_FACEMAPS})")
 _POD_PARTS = re.compile(rf"parts/.+|(?:basis|indices|part)\.h5|{re.escape(BASIS_NAME)}")
 _POD_LOGS = frozenset({"run.log", "captured/run.log", "progress.json"})
 
@@ -175,6 +176,19 @@ def thing_of(name: str) -> Thing | None:
     if _POD_PARTS.fullmatch(rest) or part_index(rest) is not None:
         return Thing.PARTS
     return None
+
+
+def ends_of(given: str) -> frozenset[str]:
+    """Return the places that an output directory may mean, relative to a root that isn't known: all ends of it."""
+    pieces = [piece for piece in given.replace("\\", "/").split("/") if piece]
+    return frozenset("/".join(pieces[start:]) for start in range(len(pieces)))
+
+
+def folders_of(place: str) -> Iterator[str]:
+    """Yield a folder and all folders above it."""
+    while place:
+        yield place
+        place = place.rpartition("/")[0]
 
 
 def is_commit(name: str) -> bool:

@@ -76,6 +76,8 @@ def _reservations(settings: Settings, ledger: Ledger, labs: Sequence[Lab]) -> It
                 rows = queue.ours((JobStatus.RESERVED, JobStatus.ERROR))
                 runs = {run.run_id: run for run in ledger.runs_by_id({row.run_id for row in rows})}
                 for row in rows:
+                    if row.refused:  # of a task that can't be planned: the controller keeps it in step
+                        continue
                     fate = fate_of(row, runs.get(row.run_id), settings.controller.courtesy_renew_s)
                     if fate in (Fate.RELEASE, Fate.REMOVE):
                         yield Leftover(

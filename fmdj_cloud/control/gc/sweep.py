@@ -15,11 +15,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from fmdj_cloud.control.gc.decide import kept_s
-from fmdj_cloud.control.gc.facts import STORED, Facts, Leftover, RunFact, Thing, is_commit, thing_of
+from fmdj_cloud.control.gc.facts import (
+    STORED,
+    Facts,
+    Leftover,
+    RunFact,
+    Thing,
+    ends_of,
+    folders_of,
+    is_commit,
+    thing_of,
+)
 from fmdj_cloud.control.launchers.base import Launcher
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
-from fmdj_cloud.pipeline.retiring import give_up_outputs, is_named, kept_over
+from fmdj_cloud.pipeline.retiring import give_up_outputs, is_named, kept_over, loading_from
 from fmdj_cloud.pipeline.signals_gone import count_gone, delete_gone
 from fmdj_cloud.settings import GcSettings
 from fmdj_cloud.storage import ObjectInfo, Store
@@ -96,9 +106,12 @@ class Sweeper:
 
     def _delete_stored(self, line: Leftover, run: RunFact) -> bool:
         oldest = self._facts.now - dt.timedelta(seconds=kept_s(line.thing, self._keep))
-        found = [info for info in self._store.list(line.where) if _is(info, line)]
+        found = [info for info in self._store.list(line.where) if _is(info, line) and not info.linked]
+        root = self._root_of(line.where)
         if any(info.modified is None or info.modified > oldest for info in found):
             return False  # somebody writes there
+        if self._is_loaded_from(line.where.removeprefix(f"{root}/")):
+            return False
         if line.thing is Thing.OUTPUTS and line.attempt == run.attempt and run.manifest_sha256 is not None:
             if self._is_named(run):
                 return False
@@ -108,18 +121,32 @@ class Sweeper:
         left = deque(found)
         while left:
             with kept_over(self._ledger, run.run_id, run.state, run.attempt, run.updated) as over:
-                if not over or self._is_named(run):
+                if not over or (line.thing is not Thing.PARTS and self._is_named(run)):
                     return False
                 until = self._clock() + self._locked_s
                 while left and self._clock() <= until:
-                    self._store.delete(left.popleft().uri)
+                    self._store.delete(left.popleft().uri, below=root)
         return True
+
+    def _root_of(self, folder: str) -> str:
+        roots = (lab.settings.processed_root.rstrip("/") for lab in self._labs)
+        return max((root for root in roots if folder.startswith(f"{root}/")), key=len)
 
     def _is_named(self, run: RunFact) -> bool:
         return any(
             is_named(self._ledger.database, tasks.table.full_table_name, tasks.output_dir, run.run_id)
             for lab in self._labs
             for tasks in lab.tables
+        )
+
+    def _is_loaded_from(self, place: str) -> bool:
+        folders = frozenset(folders_of(place))
+        names = sorted({folder.rpartition("/")[2] for folder in folders})
+        return any(
+            folders & ends_of(given)
+            for lab in self._labs
+            for tasks in lab.tables
+            for given in loading_from(self._ledger.database, tasks.table.full_table_name, tasks.output_dir, names)
         )
 
     def _discard(self, line: Leftover) -> bool:

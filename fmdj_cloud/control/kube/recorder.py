@@ -19,6 +19,7 @@ from fmdj_cloud.control.kube import labels
 from fmdj_cloud.control.kube.client import MERGE_PATCH, KubeClient
 from fmdj_cloud.control.kube.error import KubeError
 from fmdj_cloud.control.kube.resources import EVENTS
+from fmdj_cloud.printable import printable
 
 _log = logging.getLogger(__name__)
 EventType = Literal["Normal", "Warning"]
@@ -198,7 +199,8 @@ def _bound(remembered: OrderedDict[Any, Any], latest: Any) -> None:
 
 
 def _clipped(message: str) -> str:
-    """Return a message that Kubernetes takes: its limit is in bytes."""
+    """Return a message that Kubernetes takes, whose limit is in bytes, and that an older kubectl may print as it is."""
+    message = printable(message, keep="")
     if len(message.encode()) <= _MESSAGE_BYTES:
         return message
     return message.encode()[: _MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "…"

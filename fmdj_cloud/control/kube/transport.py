@@ -104,7 +104,7 @@ class Transport:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._bucket = TokenBucket(settings.requests_per_s, settings.request_burst, clock=clock, sleep=sleep)
+        self._bucket = TokenBucket(settings.request_rate, settings.request_burst, clock=clock, sleep=sleep)
         self._connection = connect(settings)
         self._reconnecting = threading.Lock()
         self._streams: set[urllib3.BaseHTTPResponse] = set()

@@ -12,6 +12,8 @@ from fmdj_cloud.settings import Section, Settings
 
 _SCRUBBED = ("FMDJ_", "DJ_")
 """Prefixes: all our settings are set anew; FMDJ_CONFIG and FMDJ_SECRETS_DIR may lead to the database."""
+_CLIENTS = frozenset({"PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE", "MYSQL_PWD"})
+"""Where clients of the databases look for a password themselves."""
 _SECTIONS = ("storage", "worker", "log")
 
 
@@ -25,7 +27,7 @@ def worker_environment(settings: Settings, base: Mapping[str, str]) -> dict[str,
     base : mapping of str to str
         The controller's environment; PATH, HOME, AWS_* and the like pass through.
     """
-    kept = {name: value for name, value in base.items() if not name.startswith(_SCRUBBED)}
+    kept = {name: value for name, value in base.items() if not name.startswith(_SCRUBBED) and name not in _CLIENTS}
     return {**kept, **settings_variables(settings, secrets=True)}
 
 

@@ -122,11 +122,17 @@ class _Conversion:
         if len(motion) != self._layout.nframes:
             raise self._proc.wrong("motion", f"has {len(motion)} values for {self._layout.nframes} frames")
         early = is_early(motion, self._results.projections("mot", slot) if self._params.mot_svd else None)
+        if early is None:
+            self._warn(
+                index,
+                "has a motion that may be one frame early in its first 500 (F1), which nothing in the file shows: it "
+                "is left as it is; compute it again",
+            )
         overlapped = self._overlaps(index)
         if overlapped:
             self._warn(index, f"overlaps {overlapped}, whose mean Facemap took off twice (F2): compute it again")
         note = "overlaps another ROI: its numbers are as Facemap left them (F2)" if overlapped else ""
-        signals.append(("motion", (Fault.F1,) * early, note))
+        signals.append(("motion", (Fault.F1,) if early else (), note))
         return align_motion(motion) if early else motion
 
     def _components(

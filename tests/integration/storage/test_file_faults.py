@@ -117,6 +117,31 @@ def test_writing_and_deleting_where_a_link_lies_touch_the_link_alone(
     assert uris(store, share) == [uri(share / "written")]
 
 
+def test_nothing_is_deleted_behind_a_link_on_the_way_from_the_folder_that_is_meant(
+    store: FileStore, share: Path
+) -> None:
+    (share / "videos").mkdir()
+    (share / "processed" / "a1").mkdir(parents=True)
+    for name in ("cam.avi", ".fmdj-0011.part"):
+        (share / "videos" / name).write_bytes(b"frames")
+    (share / "processed" / "a1" / "pod").symlink_to(share / "videos")
+    (share / "processed" / "a1" / "own").write_bytes(b"x")
+    (share / "processed" / "a1" / "latest").symlink_to("own")
+    processed = uri(share / "processed")
+
+    listed = {info.uri.rpartition("/")[2]: info.linked for info in store.list(processed)}
+    assert listed == {"cam.avi": True, "latest": True, "own": False}
+    with pytest.raises(InputError, match="through a link below"):
+        store.delete(f"{processed}/a1/pod/cam.avi", below=processed)
+    with pytest.raises(ConfigError, match="doesn't lie below"):
+        store.delete(uri(share / "videos" / "cam.avi"), below=processed)
+    assert store.discard_unfinished(processed) == 0
+    store.delete(f"{processed}/a1/own", below=processed)
+
+    assert {path.name for path in (share / "videos").iterdir()} == {"cam.avi", ".fmdj-0011.part"}
+    assert not (share / "processed" / "a1" / "own").exists()
+
+
 def test_a_link_to_another_place_in_the_same_root_is_as_good_as_the_place(store: FileStore, share: Path) -> None:
     (share / "2024" / "m1").mkdir(parents=True)
     (share / "2024" / "m1" / "a.avi").write_bytes(b"frames")

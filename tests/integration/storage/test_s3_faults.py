@@ -333,7 +333,7 @@ def test_a_token_that_has_run_out_is_told_even_where_the_answer_has_no_body(
 
     wire.fault = expired
 
-    with pytest.raises(ConfigError, match="ExpiredToken"):
+    with pytest.raises(StorageError, match=r"have run out.*ExpiredToken"):
         wired.head(shared_video)
 
 

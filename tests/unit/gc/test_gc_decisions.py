@@ -33,8 +33,6 @@ def run(state=RunState.FAILED, **changes):
     values = {
         "run_id": RUN,
         "pipeline": "lab",
-        "task": "{}",
-        "content_digest": "c" * 64,
         "state": state,
         "attempt": 1,
         "updated": LONG_AGO,
@@ -78,6 +76,14 @@ def test_nothing_of_a_run_under_way_goes_not_even_of_its_earlier_attempts(state)
 def test_loaded_outputs_stay_and_those_of_the_attempts_before_go():
     assert goes(facts(run(RunState.LOADED))) == []
     assert goes(facts(run(RunState.LOADED, attempt=2))) == [Thing.OUTPUTS]
+
+
+def test_parts_of_loaded_outputs_go_although_the_task_points_at_them():
+    references = References(runs={RUN}, attempts={(RUN, 1)})
+    things = (Thing.OUTPUTS, Thing.PARTS, Thing.LOGS, Thing.SPECS)
+    found = facts(run(RunState.LOADED, has_result=True), *(heap(thing) for thing in things), references=references)
+    assert goes(found) == [Thing.PARTS]
+    assert goes(found.model_copy(update={"references": References(places={PLACE})})) == []
 
 
 def test_an_attempt_that_the_ledger_does_not_know_stays():
@@ -145,6 +151,13 @@ def test_jobs_without_a_run_go_unless_the_ledger_is_empty():
     assert not line.goes
 
 
+def test_a_job_that_says_no_run_is_somebodys_own():
+    job = JobFact(name="a-persons", run_id="", over=False)
+    (line,) = decide(facts(run(RunState.LOADED), heaps=(), jobs=(job,)), KEEP)
+    assert not line.goes
+    assert "a person's own" in line.why
+
+
 @pytest.mark.parametrize(
     ("name", "thing"),
     [
@@ -155,6 +168,9 @@ def test_jobs_without_a_run_go_unless_the_ledger_is_empty():
         ("pod-1/manifest.json", Thing.OUTPUTS),
         ("pod-1/signals.h5", Thing.OUTPUTS),
         ("pod-1/facemap/main/cam_proc.npy", Thing.OUTPUTS),
+        ("pod-1/facemap/main/cam_FacemapPose.h5", Thing.OUTPUTS),
+        ("pod-1/facemap/main/cam_FacemapPose_metadata.pkl", Thing.OUTPUTS),
+        ("pod-1/facemap/main/figure-for-the-paper.pdf", None),
         ("pod-1/run.log", Thing.LOGS),
         ("pod-1/captured/run.log", Thing.LOGS),
         ("pod-1/progress.json", Thing.LOGS),

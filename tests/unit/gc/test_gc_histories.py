@@ -162,7 +162,7 @@ class Histories(RuleBasedStateMachine):
             assert line.goes, "the ledger knows every run here"
             run = self.runs[line.run_id]
             assert run.state in OVER, "of a run under way"
-            assert (line.run_id, line.attempt) not in self.in_use(), "in use"
+            assert line.thing is Thing.PARTS or (line.run_id, line.attempt) not in self.in_use(), "in use"
             assert (self.now - self.disk[line.run_id, line.attempt, line.thing]).days >= KEEP.parts_days
             del self.disk[line.run_id, line.attempt, line.thing]
             if line.thing is Thing.OUTPUTS and run.pinned == (line.run_id, line.attempt):
@@ -190,8 +190,6 @@ class Histories(RuleBasedStateMachine):
                 run.run_id: RunFact(
                     run_id=run.run_id,
                     pipeline="lab",
-                    task=str(run.task),
-                    content_digest="c",
                     state=run.state,
                     attempt=run.attempt,
                     updated=run.updated,

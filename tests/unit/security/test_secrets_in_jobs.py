@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fmdj_cloud.errors import ConfigError
-from fmdj_cloud.settings import Settings
+from fmdj_cloud.settings import Settings, load_settings
 from tests.support.kube.jobs import job
 
 CANARY = "canary-that-nobody-sees"
@@ -43,6 +43,13 @@ def test_a_secret_is_referred_to_by_name():
     (container,) = made["spec"]["template"]["spec"]["containers"]
     (found,) = [one for one in container["env"] if one["name"] == "AWS_SECRET_ACCESS_KEY"]
     assert found == {"name": found["name"], "valueFrom": {"secretKeyRef": {"name": "lab-s3", "key": "key"}}}
+
+
+def test_an_address_of_the_store_holds_no_password():
+    with pytest.raises(ConfigError) as refused:
+        load_settings(storage={"s3": {"endpoint_url": f"https://lab:{CANARY}@s3.lab.org"}})
+    assert "secret_access_key instead" in refused.value.sentence
+    assert CANARY not in refused.value.sentence + repr(refused.value.__cause__)
 
 
 def test_settings_never_print_a_password():

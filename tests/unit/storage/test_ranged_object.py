@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fmdj_cloud.demo.recordings import RecordingSpec, generate
 from fmdj_cloud.errors import IntegrityError, PreconditionError
 from fmdj_cloud.settings import FileSettings
 from fmdj_cloud.storage.file import FileStore
-from fmdj_cloud.storage.ranged import RangedObject
+from fmdj_cloud.storage.ranged import Chunks, RangedObject
 
 DATA = bytes(range(251)) * 40
 
@@ -27,7 +28,7 @@ def store(tmp_path: Path) -> FileStore:
 def ranged(store: FileStore, tmp_path: Path, **options: Any) -> RangedObject:
     uri = f"file://{tmp_path}/object"
     info = store.head(uri)
-    return RangedObject(store, uri, info.size, info.etag, **{"chunk": 1000, "ahead": 2, "kept": 4, **options})
+    return RangedObject(store, uri, info.size, info.etag, **{"chunk": 1000, "ahead": 2, **options})
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -45,11 +46,30 @@ def test_reads_what_a_file_would(store, tmp_path, reads, chunk) -> None:
 
 
 def test_two_files_over_one_object_fetch_each_chunk_once(store, tmp_path) -> None:
-    with ranged(store, tmp_path, kept=20) as source:
+    with ranged(store, tmp_path) as source:
         first, second = source.open(), source.open()
         while first.read(300):
             second.read(300)
         assert source.bytes_read == len(DATA)
+
+
+def test_objects_share_room_and_threads(tmp_path) -> None:
+    store = FileStore(FileSettings(roots=(tmp_path,)))
+    before = set(threading.enumerate())
+    chunks = Chunks(room=8000, threads=2)
+    sources = []
+    for number in range(40):
+        (tmp_path / f"{number}").write_bytes(bytes([number]) * 3000)
+        info = store.head(f"file://{tmp_path}/{number}")
+        sources.append(RangedObject(store, info.uri, info.size, info.etag, chunk=1000, ahead=2, chunks=chunks))
+    for number, source in enumerate(sources):
+        assert source.open().read() == bytes([number]) * 3000
+        assert sum(size for _, size in chunks._kept.values()) <= 8000
+    assert len([thread for thread in set(threading.enumerate()) - before if "fmdj-ranges" in thread.name]) <= 2
+    read = sources[-1].bytes_read
+    sources[-1].open().read()
+    assert sources[-1].bytes_read == read  # still here
+    chunks.close()
 
 
 def test_nothing_is_fetched_ahead_of_where_reading_ends(store, tmp_path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fmdj_cloud.errors import PreconditionError, StorageError
 from fmdj_cloud.settings import FileSettings
 from fmdj_cloud.storage.file import FileStore
-from fmdj_cloud.storage.ranged import RangedObject
+from fmdj_cloud.storage.ranged import Chunks, RangedObject
 from fmdj_cloud.worker.ranges import RangeServer, RemoteFile
 
 DATA = bytes(range(251)) * 400
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> FileStore:
 @pytest.fixture
 def server(store, tmp_path) -> Iterator[RangeServer]:
     infos = [store.head(f"file://{tmp_path}/{name}") for name in ("a", "b")]
-    objects = [RangedObject(store, info.uri, info.size, info.etag, chunk=1000, kept=10) for info in infos]
+    objects = [RangedObject(store, info.uri, info.size, info.etag, chunk=1000, chunks=Chunks(10_000)) for info in infos]
     with RangeServer(objects) as running:
         yield running
 

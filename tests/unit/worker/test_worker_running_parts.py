@@ -74,6 +74,11 @@ def test_scratch_is_removed_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nobody_else_looks_into_scratch(tmp_path):
+    with scratch_folder(tmp_path, "run-1") as folder:
+        assert folder.stat().st_mode & 0o077 == 0
+
+
 def test_scratch_of_a_killed_worker_is_removed_by_the_next(tmp_path):
     code = (
         "import os, sys, pathlib; from fmdj_cloud.worker.scratch import scratch_folder\n"
