@@ -47,9 +47,10 @@ test-fast: $(VENV)/.dev ## Unit tests only
 test-long: $(VENV)/.dev ## What takes longer than CI allows
 	$(BIN)/pytest -m long --durations=0 $(PYTEST_ARGS)
 
-# Without Chromium (exit code 3) the site has no pictures of the status page.
+# Without Chromium (exit code 3) the site has no pictures of the status page. A tutorial is run again when it has changed.
 docs: $(VENV)/.dev ## The documentation site, in site/
 	$(BIN)/python docs/screenshots.py docs/pictures || test $$? = 3
+	$(BIN)/python docs/run_tutorials.py docs/pictures/tutorials
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: $(VENV)/.dev ## Resolve constraints.txt again from pyproject.toml

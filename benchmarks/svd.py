@@ -2,13 +2,15 @@
 
 Every run is a process of its own, which first computes a tiny video: imports and compilation stay outside of its
 times, and its peak of memory is its own. Sides alternate; times are medians. Facemap gets everything in one call, as
-people call it, whatever it gets wrong then. Not measured: a GPU.
+people call it, whatever it gets wrong then. Where there is a GPU, turbo computes every pixel (sbin 1) with it and
+without, against Facemap and decoding.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,20 @@ THREADS = min(2, os.cpu_count() or 1)
 SBIN = 4
 COMPONENTS = 500
 ROIS = ("whisker", "snout", "pupil", "blink", "running")
+FINE = 1
+"""Bin of the part with a GPU: of every pixel, arithmetic is most of the work."""
+MEMORY_MIB, FINE_MEMORY_MIB = 1536, 16_384
 MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one run is to do."""
+
+    rois: bool = False
+    threads: int = THREADS
+    sbin: int = SBIN
+    gpus: int = 0
 
 
 @dataclass
@@ -86,12 +101,13 @@ def to_roi(saved: dict[str, Any]) -> Roi:
     )
 
 
-def parameters(recording: Recording, rois: bool) -> SvdParams:
+def parameters(recording: Recording, asked: Asked) -> SvdParams:
     """Return what is asked for."""
-    return SvdParams(sbin=SBIN, rois=tuple(to_roi(roi) for roi in recording.rois(*ROIS)) if rois else ())
+    rois = tuple(to_roi(roi) for roi in recording.rois(*ROIS)) if asked.rois else ()
+    return SvdParams(sbin=asked.sbin, rois=rois)
 
 
-def run_turbo(recording: Recording, rois: bool, threads: int, folder: Path) -> None:
+def run_turbo(recording: Recording, asked: Asked, folder: Path) -> None:
     """Compute as the worker's child does."""
     from fmdj_cloud.worker.handover import ChildJob, Desk
     from fmdj_cloud.worker.turbo.child import compute
@@ -111,27 +127,33 @@ def run_turbo(recording: Recording, rois: bool, threads: int, folder: Path) -> N
         videos=((VideoRef(uri=f"file://{video}", name=video.name, size=video.stat().st_size),),),
         engine=Engine.TURBO,
         basis=Basis.EXACT,
-        svd=parameters(recording, rois),
-        limits=Limits(time_budget_s=1e6, memory_mib=1536, scratch_mib=1 << 20, threads=threads),
+        svd=parameters(recording, asked),
+        limits=Limits(
+            time_budget_s=1e6,
+            memory_mib=MEMORY_MIB if asked.sbin == SBIN else FINE_MEMORY_MIB,
+            scratch_mib=1 << 20,
+            threads=asked.threads,
+            gpu=asked.gpus,
+        ),
     )
     compute(desk, ChildJob(spec=spec, videos=((str(video),),), parent=os.getpid()))
 
 
-def run_facemap(recording: Recording, rois: bool, threads: int, folder: Path) -> None:
+def run_facemap(recording: Recording, asked: Asked, folder: Path) -> None:
     """Compute as Facemap's users do."""
     from facemap import process
 
     from fmdj_cloud.worker.svd.engine import roi_dict
 
     folder.mkdir(parents=True)
-    found = [roi_dict(roi, number) for number, roi in enumerate(parameters(recording, rois).rois)]
-    proc = {"sbin": SBIN, "fullSVD": True, "save_mat": False, "rois": found or None}
+    found = [roi_dict(roi, number) for number, roi in enumerate(parameters(recording, asked).rois)]
+    proc = {"sbin": asked.sbin, "fullSVD": True, "save_mat": False, "rois": found or None}
     proc |= {"sy": np.array([0]), "sx": np.array([0]), "savepath": None}
     with contextlib.redirect_stdout(io.StringIO()):
         process.run([[str(recording.videos[0][0])]], motSVD=True, movSVD=False, proc=proc, savepath=str(folder))
 
 
-def run_decoding(recording: Recording, rois: bool, threads: int, folder: Path) -> None:
+def run_decoding(recording: Recording, asked: Asked, folder: Path) -> None:
     """Decode alone: every frame once, on one thread."""
     with av.open(str(recording.videos[0][0])) as container:
         stream = container.streams.video[0]
@@ -140,9 +162,9 @@ def run_decoding(recording: Recording, rois: bool, threads: int, folder: Path) -
             pass
 
 
-def run_projection(recording: Recording, rois: bool, threads: int, folder: Path) -> None:
+def run_projection(recording: Recording, asked: Asked, folder: Path) -> None:
     """Multiply alone: 500 frames at a time, as many as the recording has."""
-    pixels = (recording.spec.height // SBIN) * (recording.spec.width // SBIN)
+    pixels = (recording.spec.height // asked.sbin) * (recording.spec.width // asked.sbin)
     values = np.random.default_rng(0).random((500, pixels), np.float32)
     masks = np.random.default_rng(1).random((pixels, COMPONENTS), np.float32)
     out = np.empty((500, COMPONENTS), np.float32)
@@ -151,7 +173,7 @@ def run_projection(recording: Recording, rois: bool, threads: int, folder: Path)
             np.matmul(values, masks, out=out)
 
 
-SIDES: dict[str, Callable[[Recording, bool, int, Path], None]] = {
+SIDES: dict[str, Callable[[Recording, Asked, Path], None]] = {
     "turbo": run_turbo,
     "Facemap": run_facemap,
     "decoding alone": run_decoding,
@@ -159,26 +181,27 @@ SIDES: dict[str, Callable[[Recording, bool, int, Path], None]] = {
 }
 
 
-def one_side(side: str, name: str, rois: bool, threads: int, videos: Path) -> None:
+def one_side(side: str, name: str, asked: Asked, videos: Path) -> None:
     """Run one side once, in this process, and print what it took."""
-    cv2.setNumThreads(threads)
+    cv2.setNumThreads(asked.threads)
     sink = Path(tempfile.mkdtemp(dir=videos))
     try:
-        SIDES[side](load(videos, "warm"), rois, threads, sink / "warm")
+        SIDES[side](load(videos, "warm"), asked, sink / "warm")
         recording = load(videos, name)
         cpu, began = time.process_time(), time.perf_counter()
-        SIDES[side](recording, rois, threads, sink / "out")
+        SIDES[side](recording, asked, sink / "out")
         told = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
     finally:
         shutil.rmtree(sink)
     print(json.dumps({**told, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
-def measured(side: str, name: str, rois: bool, threads: int, videos: Path) -> dict[str, float]:
+def measured(side: str, name: str, asked: Asked, videos: Path) -> dict[str, float]:
     """Run one side once, in a process of its own."""
-    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))}
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(asked.threads))}
     command = [sys.executable, "-m", "benchmarks.svd", "--side", side, "--video", name, "--videos", str(videos)]
-    command += ["--threads", str(threads), *(["--rois"] if rois else [])]
+    command += ["--threads", str(asked.threads), "--sbin", str(asked.sbin), "--gpus", str(asked.gpus)]
+    command += ["--rois"] if asked.rois else []
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return told
@@ -226,18 +249,27 @@ def prepare(videos: Path, names: list[str], quick: bool) -> None:
         (videos / f"{name}.json").write_text(json.dumps(told))
 
 
-PARTS = ("full_6k", "full_6k_h264", "rois_6k", "full_20k", "marginal")
+def gpus_here() -> int:
+    """Return how many GPUs torch can compute on."""
+    if importlib.util.find_spec("torch") is None:
+        return 0
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+PARTS = ("full_6k", "full_6k_h264", "rois_6k", "full_20k", "marginal", "gpu")
 
 
 def measure(videos: Path, parts: list[str], quick: bool, repeats: int, threads: int) -> dict[str, float]:
     """Measure everything, print the table, and return the figures."""
     figures: dict[str, float] = {}
 
-    def sides(title: str, plan: dict[str, tuple[str, str, bool]]) -> dict[str, Times]:
+    def sides(title: str, plan: dict[str, tuple[str, str, Asked]]) -> dict[str, Times]:
         times = {label: Times() for label in plan}
         for _ in range(repeats):
-            for label, (side, name, rois) in plan.items():
-                times[label].add(measured(side, name, rois, threads, videos))
+            for label, (side, name, asked) in plan.items():
+                times[label].add(measured(side, name, asked, videos))
         for label, took in times.items():
             print(f"{title:10} {label:24} {took.wall_s:9.2f} {took.cpu_s:9.2f} {took.peak:9.0f}", flush=True)
         return times
@@ -252,7 +284,8 @@ def measure(videos: Path, parts: list[str], quick: bool, repeats: int, threads: 
         if part not in parts:
             continue
         prepare(videos, ["warm", name], quick)
-        plan = {side: (side, name, rois) for side in ("Facemap", "turbo", "decoding alone")}
+        asked = Asked(rois, threads)
+        plan = {side: (side, name, asked) for side in ("Facemap", "turbo", "decoding alone")}
         times = sides(part, plan)
         figures[f"svd.speedup_{part}"] = times["Facemap"].wall_s / times["turbo"].wall_s
         figures[f"svd.speedup_{part}_cpu"] = times["Facemap"].cpu_s / times["turbo"].cpu_s
@@ -261,15 +294,26 @@ def measure(videos: Path, parts: list[str], quick: bool, repeats: int, threads: 
             figures["svd.memory_ratio"] = times["turbo"].peak / times["Facemap"].peak
     if "marginal" in parts:
         prepare(videos, ["warm", "20k", "40k"], quick)
+        asked = Asked(threads=threads)
         plan = {
-            "turbo 20k": ("turbo", "20k", False),
-            "turbo 40k": ("turbo", "40k", False),
-            "decoding 20k": ("decoding alone", "20k", False),
-            "projection 20k": ("projection alone", "20k", False),
+            "turbo 20k": ("turbo", "20k", asked),
+            "turbo 40k": ("turbo", "40k", asked),
+            "decoding 20k": ("decoding alone", "20k", asked),
+            "projection 20k": ("projection alone", "20k", asked),
         }
         times = sides("marginal", plan)
         limit = times["decoding 20k"].cpu_s + times["projection 20k"].cpu_s
         figures["svd.marginal_over_limit"] = (times["turbo 40k"].cpu_s - times["turbo 20k"].cpu_s) / limit
+    if "gpu" in parts and gpus_here():
+        prepare(videos, ["warm", "6k"], quick)
+        fine = Asked(threads=threads, sbin=FINE)
+        plan = {side: (side, "6k", fine) for side in ("Facemap", "turbo", "decoding alone")}
+        times = sides("gpu", {**plan, "turbo, GPU": ("turbo", "6k", replace(fine, gpus=1))})
+        for side, label in (("Facemap", "facemap"), ("turbo", "cpu")):
+            figures[f"svd.gpu_speedup_over_{label}"] = times[side].wall_s / times["turbo, GPU"].wall_s
+        figures["svd.gpu_over_decoding"] = times["turbo, GPU"].wall_s / times["decoding alone"].wall_s
+    elif "gpu" in parts:
+        print("gpu        not measured: no GPU here")
     return figures
 
 
@@ -284,10 +328,13 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--video", help=argparse.SUPPRESS)
+    parser.add_argument("--sbin", type=int, default=SBIN, help=argparse.SUPPRESS)
+    parser.add_argument("--gpus", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--rois", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.side:
-        one_side(chosen.side, chosen.video, chosen.rois, chosen.threads, chosen.videos)
+        asked = Asked(chosen.rois, chosen.threads, chosen.sbin, chosen.gpus)
+        one_side(chosen.side, chosen.video, asked, chosen.videos)
         return 0
     repeats = chosen.repeats or (1 if chosen.quick else 3)
     with contextlib.ExitStack() as stack:
@@ -297,7 +344,6 @@ def main() -> int:
         figures = measure(videos, chosen.only or list(PARTS), chosen.quick, repeats, chosen.threads)
     for name, value in figures.items():
         print(f"{name:36} {value:10.3f}")
-    print("Not measured: a GPU.")
     if chosen.json:
         machine = {"python": platform.python_version(), "processor": platform.processor(), "cpus": os.cpu_count()}
         machine["threads"] = chosen.threads

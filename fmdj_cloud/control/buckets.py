@@ -49,7 +49,7 @@ def bucket_policy(
         if program is Program.POPULATE:  # it plans, too
             folders += [f"{p.processed_root.rstrip('/')}/{MODELS_FOLDER}" for p in pipelines if p.inference_schema]
         statements.append(_objects("Write", _WRITE_OBJECTS, [_below(folder) for folder in folders]))
-    if program in (Program.LOADER, Program.POPULATE):  # columns may keep results in a store
+    if program in (Program.LOADER, Program.POPULATE, Program.REPAIR):  # columns may keep results in a store
         kept = [_below(f"{p.stores[p.projections].rstrip('/')}/_hash") for p in pipelines if p.projections]
         statements += [_objects("Keep", (*_READ_OBJECTS, *_WRITE_OBJECTS), kept)] if kept else []
     return {"Version": "2012-10-17", "Statement": [s for s in statements if s.get("Resource")]}

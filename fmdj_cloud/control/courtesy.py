@@ -13,13 +13,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fmdj_cloud.contracts import FINISHED_STATES, POPULATE, AttemptRecord, Kind, RunRecord, RunState
-from fmdj_cloud.control.courtesy_words import Fate, error_of, fate_of, told_of, told_of_half, told_of_result
+from fmdj_cloud.contracts import (
+    FINISHED_STATES,
+    POPULATE,
+    AttemptRecord,
+    BindingRecord,
+    Kind,
+    Outcome,
+    RunRecord,
+    RunState,
+    TaskRecord,
+)
+from fmdj_cloud.control.courtesy_words import (
+    Fate,
+    error_of,
+    error_of_refusal,
+    fate_of,
+    fate_of_refusal,
+    told_of,
+    told_of_half,
+    told_of_result,
+)
 from fmdj_cloud.control.decide import RunView
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.errors import DatabaseError
 from fmdj_cloud.names import parse_key
-from fmdj_cloud.pipeline.courtesy import JobQueue, JobStatus, Reservation
+from fmdj_cloud.pipeline.courtesy import JobQueue, JobStatus, Reservation, refusal_of
 from fmdj_cloud.pipeline.job_tables import is_processed, queues_of
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -136,6 +155,19 @@ class Courtesy:
             done = self._ledger.put_off(task, run, put_off.sentence, put_off.look_s, epoch=epoch)
             tally.tell(done, "ended", f"Put off: {put_off.sentence}")
 
+    def refuse(self, task: TaskRecord, outcome: Outcome) -> None:
+        """Make an error of a task that can't be planned, where its people look for those, unless somebody has it.
+
+        Raises
+        ------
+        DatabaseError
+            If the database doesn't answer.
+        """
+        owner, told = refusal_of(task.task_digest), error_of_refusal(outcome)
+        for queue in self._usable(task.pipeline, task.kind) if self._settings.courtesy else ():
+            if self._guarded(queue, lambda one: one.take(task.key, owner), None) is None:
+                self._guarded(queue, lambda one: one.fail(owner, *told), None)
+
     def release(self, run: RunRecord, *, over: bool = False) -> None:
         """Let a run's keys go; idempotent."""
         for queue in self._usable(run.pipeline, run.task_kind):
@@ -172,8 +204,12 @@ class Courtesy:
     def _settle(self, queue: JobQueue, rows: Sequence[Reservation]) -> list[str]:
         """Do to rows of ours what becomes them, and return the runs whose reservation stays."""
         runs = {run.run_id: run for run in self._ledger.runs_by_id({row.run_id for row in rows})}
+        refused = self._bindings({row.refused for row in rows} - {""})
         kept = []
         for row in rows:
+            if row.refused:
+                self._settle_refusal(queue, row, refused.get(row.refused))
+                continue
             run = runs.get(row.run_id)
             fate = fate_of(row, run, self._settings.courtesy_renew_s)
             if fate is Fate.FAIL and run is not None:
@@ -183,6 +219,18 @@ class Courtesy:
             elif row.status is JobStatus.RESERVED and run is not None:
                 kept.append(row.run_id)
         return kept
+
+    def _settle_refusal(self, queue: JobQueue, row: Reservation, binding: BindingRecord | None) -> None:
+        fate = fate_of_refusal(row, binding)
+        if fate is Fate.RELEASE:
+            self._release(queue, row.run_id, over=False)
+        elif fate is Fate.FAIL and binding is not None:
+            told = error_of_refusal(Outcome(failure_class=binding.failure_class, sentence=binding.sentence))
+            self._guarded(queue, lambda one: one.fail(row.run_id, *told), None)
+
+    def _bindings(self, task_digests: set[str]) -> dict[str, BindingRecord]:
+        found = [self._ledger.bindings_of(*place, task_digests) for place in self._queues] if task_digests else []
+        return {binding.task_digest: binding for some in found for binding in some}
 
     def _renew(self, queue: JobQueue, kept: Sequence[str], launched: Iterable[RunRecord]) -> None:
         self._guarded(queue, lambda one: one.renew(kept), None)
@@ -195,8 +243,11 @@ class Courtesy:
         if self._withdrawn:
             return
         for _, queue in self._every():
-            for run in self._ledger.runs_by_id({row.run_id for row in self._ours(queue, _BOTH)}):
+            rows = self._ours(queue, _BOTH)
+            for run in self._ledger.runs_by_id({row.run_id for row in rows}):
                 self._release(queue, run.run_id, over=run.state in FINISHED_STATES)
+            for digest in self._bindings({row.refused for row in rows} - {""}):
+                self._release(queue, refusal_of(digest), over=False)
         self._withdrawn = True
 
     def _ours(self, queue: JobQueue, statuses: Sequence[JobStatus]) -> list[Reservation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 
-from fmdj_cloud.contracts import RunRecord, RunState
+from fmdj_cloud.contracts import BindingRecord, BindingState, Outcome, RunRecord, RunState
 from fmdj_cloud.pipeline.courtesy import JobStatus, Reservation
 
 ELSEWHERE = "Left to somebody else: "
@@ -53,6 +53,28 @@ def fate_of(row: Reservation, run: RunRecord | None, renew_s: float) -> Fate:
     if run.state is RunState.FAILED:
         return Fate.FAIL
     return Fate.KEEP if run.state in _ALIVE else Fate.RELEASE
+
+
+def fate_of_refusal(row: Reservation, binding: BindingRecord | None) -> Fate:
+    """Return what to do with a row of ours for a task that couldn't be planned.
+
+    Parameters
+    ----------
+    row : Reservation
+    binding : BindingRecord or None
+        Of its task; None if the ledger doesn't know it, such as another installation's.
+    """
+    if binding is None:
+        return Fate.RELEASE if row.age_s > _DEAD_S else Fate.KEEP
+    if binding.state is not BindingState.REFUSED:
+        return Fate.RELEASE
+    return Fate.KEEP if row.status is JobStatus.ERROR else Fate.FAIL
+
+
+def error_of_refusal(outcome: Outcome) -> tuple[str, str]:
+    """Return the message for a task that can't be planned as a job table has it, and what stands for a traceback."""
+    stack = "fmdj can't plan this task. `fmdj explain` says what to do; once it is edited, this goes by itself."
+    return f"fmdj {outcome.failure_class}: {outcome.sentence}", stack
 
 
 def error_of(run: RunRecord) -> tuple[str, str]:

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from fmdj_cloud.contracts import Kind, PipelineRecord, TaskRecord
+from fmdj_cloud.contracts import Kind, PipelineRecord, RunPlan, TaskRecord
 from fmdj_cloud.control.courtesy import PutOff
 from fmdj_cloud.control.models import models_of
 from fmdj_cloud.control.plan import PlannedRun, plan_task
+from fmdj_cloud.errors import InputError
 from fmdj_cloud.logs import log_context
 from fmdj_cloud.names import display_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.tasks import Tasks
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.storage import Store
+
+_PLAN_MAX_BYTES = 4 << 20
+"""A quarter of what the strictest server takes by default (MariaDB, 16 MiB), and ten times a recording of a thousand
+files."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Drafter:
         return Draft(task, lambda: planned)
 
     def _plan(self, due: Due, task: TaskRecord) -> PlannedRun:
-        return plan_task(
+        planned = plan_task(
             task,
             due.lab.settings,
             self._store,
@@ -102,6 +107,25 @@ class Drafter:
             engine=due.record.engine,
             basis=due.record.basis,
             models=models_of(due.lab, self._store, export=True),
+        )
+        check_size(planned.plan)
+        return planned
+
+
+def check_size(plan: RunPlan) -> None:
+    """Refuse a plan that no ledger would take: to the server it would be a statement that breaks the connection.
+
+    Raises
+    ------
+    InputError
+        If it is too large (check ``rois``).
+    """
+    size = len(plan.model_dump_json())
+    if size > _PLAN_MAX_BYTES:
+        raise InputError(
+            f"What is to be computed takes {size / 2**20:.0f} MiB to say, more than {_PLAN_MAX_BYTES >> 20}: give it "
+            "fewer ROIs, or ROIs whose pixels aren't drawn one by one.",
+            check="rois",
         )
 
 

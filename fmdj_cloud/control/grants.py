@@ -38,10 +38,14 @@ class Program(enum.StrEnum):
     """Housekeeping: it deletes what nobody needs, and never a lab's rows."""
     SERVE = "serve"
     """The status page: it only reads."""
+    REPAIR = "repair"
+    """People who have faulty rows replaced by what their files hold (``fmdj audit --repair``)."""
 
 
 _LOADING = (Program.LOADER, Program.POPULATE)
 """They insert results."""
+_REPLACING = ("INSERT", "DELETE")
+"""What a repair does with rows."""
 _RESERVING = (Program.CONTROLLER, Program.POPULATE, Program.GC)
 """They reserve tasks in the lab's own job tables, where there are any."""
 
@@ -92,6 +96,7 @@ _LEDGER_RIGHTS: dict[Program, dict[str, tuple[str, ...]]] = {
     # it locks the rows of runs that are over while it deletes, and no longer pins what it has deleted
     Program.GC: {"run": ("UPDATE (manifest_sha256)", "UPDATE (updated)")},
     Program.SERVE: {},
+    Program.REPAIR: {},
 }
 """Beside SELECT; ``binding`` stands for the binding tables of all pipelines."""
 
@@ -138,8 +143,8 @@ def _ledger_grants(program: Program, database: Database, labs: Sequence[Lab]) ->
             if table in found:
                 yield Grant(schema_name=schema, table=table, rights=_READ + more.get("binding", ()))
         for signal in (lab.signals.Pupil, lab.signals.Blink, lab.signals.Running):
-            more_rights = ("INSERT", "DELETE") if program in _LOADING else ("DELETE",) if program is Program.GC else ()
-            rights = _READ + more_rights
+            rights = _READ + (_REPLACING if program in (*_LOADING, Program.REPAIR) else ())
+            rights += ("DELETE",) if program is Program.GC else ()
             yield Grant(schema_name=schema, table=str(signal.table_name), rights=rights)
 
 
@@ -157,7 +162,11 @@ def _element_grants(program: Program, database: Database, element: Element) -> I
     inserted = {*results, element.RecordingInfo} if program in _LOADING else set()
     for table in (*read, *results):
         rights = _READ + (("INSERT",) if table in inserted else ())
-        if table is element.FacemapTask and program in _LOADING:
+        if table in parts and program is Program.REPAIR:
+            rights += _REPLACING
+        if table is element.RecordingInfo and program is Program.REPAIR:
+            rights += ("UPDATE (recording_duration)",)
+        if table is element.FacemapTask and program in (*_LOADING, Program.REPAIR):
             # it is also what locks the row against edits while its results are inserted
             rights += ("UPDATE (facemap_output_dir)",)
         if table is element.FacemapProcessing and program in _LOADING:
@@ -177,7 +186,11 @@ def _inference_grants(program: Program, database: Database, inference: Inference
     results = (inference.FacemapInference, inference.BodyPartPosition)
     for table in (*models, inference.FacemapInferenceTask, *results):
         rights = _READ + (("INSERT",) if table in results and program in _LOADING else ())
-        if table is inference.FacemapInferenceTask and program in _LOADING:
+        if table is inference.BodyPartPosition and program is Program.REPAIR:
+            rights += _REPLACING
+        if table is inference.FacemapInference and program is Program.REPAIR:
+            rights += ("UPDATE (total_frame_count)", "UPDATE (inference_run_duration)")
+        if table is inference.FacemapInferenceTask and program in (*_LOADING, Program.REPAIR):
             rights += (f"UPDATE ({inference.output_dir})",)
         if table is inference.FacemapInferenceTask and program is Program.CLI:
             rights += ("INSERT",)

@@ -235,7 +235,9 @@ class Planner:
     def _refuse(
         self, task: TaskRecord, failure: FailureClass, sentence: str, check: str, epoch: int, tally: Tally
     ) -> None:
-        self._ledger.refuse(task, Outcome(failure_class=failure, sentence=sentence, check=check), epoch=epoch)
+        outcome = Outcome(failure_class=failure, sentence=sentence, check=check)
+        self._ledger.refuse(task, outcome, epoch=epoch)
+        self._courtesy.refuse(task, outcome)
         tally.counts["refused"] += 1
         _log.warning("Refused: %s", sentence)
 

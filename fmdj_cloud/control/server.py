@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fmdj_cloud.control.finding import Finding, Verdict, judged
 from fmdj_cloud.control.grants import Grant, Program, database_grants
+from fmdj_cloud.control.mysql_rights import has_right, held_rights
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.lab import Lab
 
@@ -57,13 +58,14 @@ def diagnose_grants(database: Database, labs: Sequence[Lab]) -> Finding:
 
 def missing_rights(database: Database, grants: Iterable[Grant]) -> list[str]:
     """Return those of the rights that this user lacks, as words: ``INSERT on lab.__facial_signal``."""
-    held = _mysql_rights(database) if database.backend == "mysql" else set()
+    mysql = database.backend == "mysql"
+    held = held_rights(database, mariadb=_version(database)[0] == "MariaDB") if mysql else frozenset()
     return [
         f"{right} on {grant.schema_name}.{grant.table}"
         for grant in grants
         for right in grant.rights
         if not (
-            _mysql_has(held, grant, right) if database.backend == "mysql" else _postgresql_has(database, grant, right)
+            has_right(held, grant.schema_name, grant.table, right) if mysql else _postgresql_has(database, grant, right)
         )
     ]
 
@@ -125,36 +127,3 @@ def _postgresql_has(database: Database, grant: Grant, right: str) -> bool:
     # the tables of a schema that can't be used can't be named either
     ((usable,),) = database.query("SELECT has_schema_privilege(%s, 'USAGE')", (grant.schema_name,))
     return bool(usable and database.query(sql, args)[0][0])
-
-
-_Held = set[tuple[str, str, str]]
-"""(schema pattern, table, right), each ``%`` for all."""
-
-
-def _mysql_rights(database: Database) -> _Held:
-    ((user,),) = database.query("SELECT CURRENT_USER()")
-    name, _, host = str(user).rpartition("@")
-    grantee = f"'{name}'@'{host}'"
-    queries = (
-        "SELECT '%%', '%%', privilege_type FROM information_schema.user_privileges WHERE grantee = %s",
-        "SELECT table_schema, '%%', privilege_type FROM information_schema.schema_privileges WHERE grantee = %s",
-        "SELECT table_schema, table_name, privilege_type FROM information_schema.table_privileges WHERE grantee = %s",
-        "SELECT table_schema, table_name, CONCAT(privilege_type, ' (', column_name, ')') "
-        "FROM information_schema.column_privileges WHERE grantee = %s",
-    )
-    return {(str(a), str(b), str(c).upper()) for sql in queries for a, b, c in database.query(sql, (grantee,))}
-
-
-def _mysql_has(held: _Held, grant: Grant, right: str) -> bool:
-    wanted = {right.upper(), right.partition(" ")[0]}
-    return any(
-        found in wanted and table in ("%", grant.table) and _pattern(schema).fullmatch(grant.schema_name)
-        for schema, table, found in held
-    )
-
-
-def _pattern(schema: str) -> re.Pattern[str]:
-    """Return what a schema's name in a MySQL grant stands for: ``%`` and ``_`` are wildcards unless escaped."""
-    pieces = re.findall(r"\\.|.", schema)
-    words = {"%": ".*", "_": "."}
-    return re.compile("".join(words.get(piece, re.escape(piece[-1])) for piece in pieces))

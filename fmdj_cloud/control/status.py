@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fmdj_cloud.contracts import (
@@ -97,18 +97,40 @@ Look = Callable[[Store, RunRecord], Progress | None]
 """Tells how far a launched run is."""
 
 
-def run_line(run: RunRecord, store: Store | None, reused: str = "", *, look: Look = read_progress) -> RunLine:
+def key_orders(labs: Iterable[Lab]) -> dict[tuple[str, Kind], tuple[str, ...]]:
+    """Return the attributes of each task table's key in their order, by pipeline and kind: the ledger sorts them."""
+    return {(lab.name, tasks.kind): tuple(tasks.table.primary_key) for lab in labs for tasks in lab.tables}
+
+
+def run_line(
+    run: RunRecord,
+    store: Store | None,
+    reused: str = "",
+    *,
+    order: Sequence[str] = (),
+    look: Look = read_progress,
+) -> RunLine:
     """Return a run as people see it, with its progress if a store is given and it is under way.
 
-    `reused` says whose outputs it has, if they aren't its own.
+    Parameters
+    ----------
+    run : RunRecord
+    store : Store or None
+    reused : str
+        Whose outputs it has, if they aren't its own.
+    order : sequence of str
+        Attributes of the task's key, as they are to be named.
+    look : callable
+        Tells how far it is.
     """
+    key = parse_key(run.task)
     progress = look(store, run) if store is not None and run.state is RunState.LAUNCHED else None
     return RunLine(
         run_id=run.run_id,
         pipeline=run.pipeline,
         kind=run.kind,
         task_kind=run.task_kind,
-        task=parse_key(run.task),
+        task={name: key[name] for name in order if name in key} | key,
         state=run.state,
         attempt=run.attempt,
         failure_class=run.failure_class,
@@ -170,6 +192,7 @@ def gather_status(
         for lab in labs if len(runs) < limit else ():
             runs += ledger.runs(states=some, pipeline=lab.name, limit=limit)
     reused = ledger.reused([run.run_id for run in runs[:limit]])
+    orders = key_orders(labs)
     bindings = [
         binding
         for lab in labs
@@ -193,6 +216,15 @@ def gather_status(
             for lab in labs
         ),
         counts=counts,
-        runs=tuple(run_line(run, store, reused.get(run.run_id, ""), look=look) for run in runs[:limit]),
+        runs=tuple(
+            run_line(
+                run,
+                store,
+                reused.get(run.run_id, ""),
+                order=orders.get((run.pipeline, run.task_kind), ()),
+                look=look,
+            )
+            for run in runs[:limit]
+        ),
         bindings=tuple(map(binding_line, bindings[:limit])),
     )

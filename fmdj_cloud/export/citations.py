@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Mapping
 from fmdj_cloud.contracts import Frozen, Kind
 from fmdj_cloud.export.provenance import Source
 
-_OWN_ENGINE = "fmdj "
-"""What the rows of results of our own engine say in place of a version of Facemap."""
 _DOI = "https://doi.org/"
 _URL = "https://github.com/fmdj-cloud/fmdj-cloud"
 
@@ -210,8 +208,7 @@ def citations(
             notes.append(f"{source.table} {source.task}: {source.problem}")
         for name, found in versions.items():
             if name != "torch" or kind is Kind.POSE:
-                said = source.version(name)
-                found |= {said} if said and not said.startswith(_OWN_ENGINE) else set()
+                found |= {source.version(name)} - {""}
     versions["element-facemap"] = set(element) - {""}
     known = {name: tuple(sorted(found)) for name, found in versions.items() if found}
     works = [*works_of(kinds, known).works]

@@ -43,12 +43,12 @@ def new_file(
         What people say, which wins over `session`.
     """
     identity = f"fmdj:{choice.lab.name}:" + ":".join(f"{kind.value}:{canonical_key(key)}" for kind, key in choice.tasks)
-    versions = {name: source.version(name) for source in sources.values() for name in ("facemap", "fmdj")}
-    made = [["fmdj-cloud", __version__], *([["Facemap", versions["facemap"]]] if versions.get("facemap") else [])]
+    facemaps = sorted({source.version("facemap") for source in sources.values()} - {""})
+    made = [["fmdj-cloud", __version__], *(["Facemap", version] for version in facemaps)]
     fields = {
         "session_description": f"Facemap results of {display_key(choice.recording)}",
         "session_id": session.session_id or None,
-        "experiment_description": "Video of an animal's face, processed by Facemap.",
+        "experiment_description": "Video of an animal's face, with the signals that Facemap defines.",
         "keywords": ["facemap", "face", "behavior", "video"],
     }
     return NWBFile(
@@ -71,6 +71,18 @@ def _subject(session: SessionFacts, clock: Timing, said: Mapping[str, Any]) -> S
     return Subject(**{"description": "As the lab's tables describe it.", **fields})
 
 
+def lacks(file: NWBFile) -> tuple[str, ...]:
+    """Return what people should know before they give a file to an archive: empty if it tells all of its animal."""
+    subject = file.subject
+    if subject is None:
+        missing = ["the animal"]
+    else:
+        born = "age or date of birth" if subject.age is None and subject.date_of_birth is None else ""
+        missing = [name for name in (born, "" if subject.species else "species", "" if subject.sex else "sex") if name]
+        missing = [f"the animal's {' and '.join(missing)}"] if missing else []
+    return tuple(f"Nothing tells {what}, which archives such as DANDI ask for: --metadata adds it." for what in missing)
+
+
 def add_notes(file: NWBFile, pipeline: str, sources: tuple[Source, ...], notes: tuple[str, ...]) -> None:
     """Say in a file where its contents come from: for people in its notes, for programs as JSON in its scratch space.
 
@@ -87,6 +99,7 @@ def add_notes(file: NWBFile, pipeline: str, sources: tuple[Source, ...], notes: 
         for source in sources
         if source.run_id
     ]
+    runs += [f"{source.table}: computed by {source.computed_by}." for source in sources if source.computed_by]
     repairs = sorted({fault for source in sources for signal in source.signals for fault in signal.repairs})
     repaired = [f"Repaired faults of Facemap: {', '.join(repairs)}."] if repairs else []
     file.notes = " ".join([f"Exported by fmdj-cloud {__version__}.", *runs, *repaired, *notes])

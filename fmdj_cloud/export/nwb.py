@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from fmdj_cloud.control.params import parse_params
 from fmdj_cloud.control.params_pose import parse_pose
 from fmdj_cloud.control.views import Grouping, group_views
 from fmdj_cloud.errors import InputError, UsageError
-from fmdj_cloud.export.head import add_notes, new_file
+from fmdj_cloud.export.head import add_notes, lacks, new_file
 from fmdj_cloud.export.iterators import Pieces
 from fmdj_cloud.export.pose_nwb import PoseExport
 from fmdj_cloud.export.provenance import Source, find_source
 from fmdj_cloud.export.select import Exported
 from fmdj_cloud.export.svd_nwb import add_svd
 from fmdj_cloud.export.svd_rows import SvdRows
-from fmdj_cloud.export.timing import Timing, frame_rate, timing
+from fmdj_cloud.export.timing import Timing, contradiction, frame_rate, timing
 from fmdj_cloud.export.traces_nwb import add_traces
 from fmdj_cloud.export.videos import view_videos
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -46,7 +46,7 @@ class NwbOptions:
     session_start : datetime or None
         In place of what the lab's tables say.
     rate : float or None
-        Frames per second, in place of what RecordingInfo says.
+        Frames per second, in place of what RecordingInfo and the video say.
     videos : Path or None
         Folder that the paths of the videos are relative to.
     overwrite : bool
@@ -78,7 +78,7 @@ class Written:
     path : Path
     nframes : int
     notes : tuple of str
-        What was assumed, or left out; it stands in the file, too.
+        What was assumed, or left out, which stands in the file, too; and what archives will ask for.
     """
 
     path: Path
@@ -176,7 +176,7 @@ def _build(
         video = videos[Kind.POSE].get(view)
         pose.add_to(behavior, clock, sources[Kind.POSE], view=view, video=video, device=device)
     add_notes(file, lab.name, tuple(sources.values()), tuple(notes))
-    return file, lengths[0], tuple(notes)
+    return file, lengths[0], (*notes, *lacks(file))
 
 
 def _tell(file: NWBFile, progress: OnBytes) -> None:
@@ -223,12 +223,14 @@ def _clock(choice: Exported, session: SessionFacts, sources: dict[Kind, Source],
     element = choice.lab.element
     rows = Rows(element.database, element.RecordingInfo, choice.recording)
     info = rows.one("fps", "nframes", "recording_duration", "recording_time") or {}
-    rate = options.rate or frame_rate(info.get("fps"), info.get("nframes"), info.get("recording_duration"))
+    fps, nframes, duration = (info.get(name) for name in ("fps", "nframes", "recording_duration"))
     views = [source.manifest.views for source in sources.values() if source.manifest is not None]
-    if rate is None and views and views[0]:
-        rate = views[0][0].fps
+    video_fps = next((found[0].fps for found in views if found and found[0].fps), None)
+    rate = options.rate or frame_rate(fps, nframes, duration, video_fps)
     start = options.session_start or session.start
-    return timing(rate=rate, session_start=start, recording_start=info.get("recording_time"), zone=options.zone)
+    clock = timing(rate=rate, session_start=start, recording_start=info.get("recording_time"), zone=options.zone)
+    problem = "" if options.rate else contradiction(fps, video_fps)
+    return replace(clock, notes=(*clock.notes, problem)) if problem else clock
 
 
 def _add_videos(

@@ -9,13 +9,22 @@ from typing import Any
 from pydantic import Field
 
 from fmdj_cloud import __version__
-from fmdj_cloud.contracts import Frozen, Kind, Manifest, RunRecord, RunState, SignalOrigin
+from fmdj_cloud.contracts import Frozen, Kind, Manifest, Origin, RunRecord, RunState, SignalOrigin
 from fmdj_cloud.errors import StorageError
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.storage.base import Store
 from fmdj_cloud.storage.manifests import parse_manifest, pinned_bytes
+
+_ORIGINS = {
+    Origin.FACEMAP: "Facemap's",
+    Origin.REPAIRED: "Facemap's",
+    Origin.TURBO: "fmdj-cloud's engine turbo",
+    Origin.IMPORT: "a file of Facemap's that the lab had",
+}
+OWN_ENGINE = "fmdj "
+"""What a row's version begins with where our engine turbo computed the result, not Facemap."""
 
 
 class Source(Frozen):
@@ -46,9 +55,27 @@ class Source(Frozen):
         return () if self.manifest is None else self.manifest.signals
 
     def version(self, name: str) -> str:
-        """Return a version that the manifest tells; of Facemap else what the row says."""
+        """Return a version that the manifest tells; of Facemap else what the row says.
+
+        Parameters
+        ----------
+        name : str
+            Of a package. ``facemap`` has a version only where Facemap itself computed: never for the engine turbo.
+        """
         found = "" if self.manifest is None else self.manifest.versions.get(name, "")
-        return found or (self.package_version if name == "facemap" else "")
+        if name == "facemap" and not found and not self.package_version.startswith(OWN_ENGINE):
+            return self.package_version
+        return found
+
+    @property
+    def computed_by(self) -> str:
+        """What computed the results, with its version, for people: empty where nothing tells."""
+        facemap, ours = self.version("facemap"), "" if self.manifest is None else self.manifest.versions.get("fmdj", "")
+        if any(signal.origin is Origin.TURBO for signal in self.signals):
+            return f"fmdj-cloud's engine turbo {ours}".rstrip()
+        if self.package_version.startswith(OWN_ENGINE):
+            return f"fmdj-cloud's engine turbo {self.package_version.removeprefix(OWN_ENGINE)}"
+        return f"Facemap {facemap}" if facemap else ""
 
     def repairs(self, roi_no: int, signal: str) -> str:
         """Return what was done to a signal, for its description: empty where nothing is known."""
@@ -56,7 +83,7 @@ class Source(Frozen):
             if origin.roi_no == roi_no and origin.signal == signal:
                 faults = f", repaired: {', '.join(origin.repairs)}" if origin.repairs else ""
                 note = f" ({origin.note})" if origin.note else ""
-                return f"Origin: {origin.origin.value}{faults}{note}."
+                return f"Origin: {_ORIGINS[origin.origin]}{faults}{note}."
         return ""
 
     def as_dict(self) -> dict[str, Any]:

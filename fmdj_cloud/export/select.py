@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from fmdj_cloud.contracts import Kind
-from fmdj_cloud.control.choose import select_tasks
+from fmdj_cloud.control.choose import Choice, select_tasks
 from fmdj_cloud.errors import UsageError
 from fmdj_cloud.names import canonical_key, display_key
 from fmdj_cloud.pipeline.lab import Lab
@@ -64,7 +65,7 @@ def choose(labs: Iterable[Lab], ledger: Ledger, restriction: dict[str, Any], kin
     if not restriction:
         raise UsageError("Say which result: `fmdj export nwb subject=m1 recording_id=3 m1_3.nwb`.")
     found = select_tasks(labs, ledger, restriction, kind)
-    done = [one for one in found if canonical_key(one.key) in one.tasks.has_result([one.key])]
+    done = _with_results(found)
     shown = display_key(restriction)
     if not done:
         raise UsageError(f"{shown} has no result yet: `fmdj explain` says why.")
@@ -75,6 +76,15 @@ def choose(labs: Iterable[Lab], ledger: Ledger, restriction: dict[str, Any], kin
         more = f" and {len(done) - _SHOWN} more" if len(done) > _SHOWN else ""
         raise UsageError(f"{shown} means several results ({some}{more}); a file holds one of each kind: say more.")
     return Exported(done[0].lab, keys.get(Kind.SVD), keys.get(Kind.POSE))
+
+
+def _with_results(found: Iterable[Choice]) -> list[Choice]:
+    done: list[Choice] = []
+    for _, some in groupby(found, lambda one: (one.lab.name, one.tasks.kind)):
+        choices = list(some)
+        there = choices[0].tasks.has_result([one.key for one in choices])
+        done += [one for one in choices if canonical_key(one.key) in there]
+    return done
 
 
 def _recording(lab: Lab, key: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,12 @@ from fmdj_cloud.export.timing import Timing
 _COMPONENTS = 8
 """Fetched and written at a time, where a slice holds as many."""
 _FLOAT32 = 4
+_EDGES = {
+    "x1": "Its first (leftmost)",
+    "y1": "Its first (uppermost)",
+    "x2": "The first to the right of it,",
+    "y2": "The first below it,",
+}
 
 
 def add_svd(behavior: ProcessingModule, rows: SvdRows, timing: Timing, source: Source, slice_bytes: int) -> None:
@@ -66,11 +72,11 @@ def _regions(regions: Sequence[Region]) -> DynamicTable:
     views = [-1 if region.roi is None else region.roi.view for region in regions]
     cells = [
         VectorData(name="roi_no", description="As in FacialSignal.Region.", data=[one.number for one in regions]),
-        VectorData(name="roi_name", description="For people.", data=[one.name for one in regions]),
+        VectorData(name="roi_name", description="Name of the region.", data=[one.name for one in regions]),
         VectorData(name="view", description="Of the ROI; -1 for all views, or not known.", data=views),
         *(
-            VectorData(name=name, description=f"{name} in pixels of the view; x2, y2 are beyond.", data=boxes[:, place])
-            for place, name in enumerate(("x1", "y1", "x2", "y2"))
+            VectorData(name=name, description=f"{what} pixel of the view; NaN where unknown.", data=boxes[:, place])
+            for place, (name, what) in enumerate(_EDGES.items())
         ),
     ]
     return DynamicTable(
@@ -87,8 +93,9 @@ def _masks(
     shape = rows.mask_shape(basis, region.number, ids[0])
     fetch = partial(rows.masks, basis, region.number)
     step = _step(shape[0] * shape[1], slice_bytes)
-    values = {
-        "singular_value": ("NaN where it isn't known.", rows.singular_values(basis, region.number, ids)),
+    singular = rows.singular_values(basis, region.number, ids)
+    known = {} if np.all(np.isnan(singular)) else {"singular_value": ("NaN where it isn't known.", singular)}
+    values = known | {
         "downsampling_factor": ("Pixels per bin, in y and in x.", np.full(len(ids), sbin)),
         "mask_coordinates": (
             "(x1, y1, x2, y2) of the mask in the binned view; x2, y2 are beyond.",

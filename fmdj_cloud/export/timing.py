@@ -9,8 +9,10 @@ from fmdj_cloud.errors import UsageError
 
 _SAME = 1e-5
 """Relative difference that single precision and rounding leave."""
-_ROUNDED = 0.5
-"""What a rate loses when it is rounded to a whole number, at most."""
+_WHOLE = 1.0
+"""What a rate loses, and less, when it becomes a whole number: the Element cuts 29.97 to 29, others round it."""
+_SECOND = 1.0
+"""What a duration in whole seconds may be off by."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +37,55 @@ class Timing:
     notes: tuple[str, ...]
 
 
-def frame_rate(fps: float | None, nframes: int | None, duration_s: float | None) -> float | None:
-    """Return the exact frame rate that RecordingInfo tells.
+def frame_rate(
+    fps: float | None, nframes: int | None, duration_s: float | None, video_fps: float | None = None
+) -> float | None:
+    """Return the exact frame rate that RecordingInfo and the video tell.
 
     Parameters
     ----------
     fps : float or None
-        RecordingInfo's column, a whole number in element-facemap: 30 for 29.97.
+        RecordingInfo's column, a whole number in element-facemap: 29 or 30 for 29.97.
     nframes : int or None
     duration_s : float or None
         The exact rate follows from it, where it agrees with `fps`; the Element's own loader has left durations of
         frames times fps, which don't.
+    video_fps : float or None
+        As the video's file says, 0 where it doesn't. It is taken where it agrees with `fps`, unless the duration says
+        otherwise by more than whole seconds would.
 
     Returns
     -------
     float or None
         Frames per second; None where it isn't known.
     """
+    video = video_fps if video_fps and video_fps > 0 else None
     if not fps or fps <= 0:
-        return None
-    if not nframes or not duration_s or duration_s <= 0:
-        return float(fps)
-    exact = nframes / duration_s
-    if abs(exact - fps) <= _SAME * fps or abs(exact - fps) > _ROUNDED:
-        return float(fps)
-    return exact
+        return video
+    measured = None
+    if nframes and duration_s and duration_s > 0:
+        exact = nframes / duration_s
+        measured = exact if _SAME * fps < abs(exact - fps) < _WHOLE else None
+    if video is not None and abs(video - fps) < _WHOLE:
+        off = 0.0 if measured is None or not nframes else abs(nframes / measured - nframes / video)
+        return video if measured is None or off <= _SECOND else measured
+    return float(fps) if measured is None else measured
+
+
+def contradiction(fps: float | None, video_fps: float | None) -> str:
+    """Return what people must know where RecordingInfo and the video tell different rates, else nothing.
+
+    Parameters
+    ----------
+    fps, video_fps : float or None
+        As in :func:`frame_rate`.
+    """
+    if not fps or not video_fps or fps <= 0 or video_fps <= 0 or abs(video_fps - fps) < _WHOLE:
+        return ""
+    return (
+        f"RecordingInfo tells {fps:g} frames per second and the video {video_fps:g}: RecordingInfo's are used; "
+        "--rate chooses others."
+    )
 
 
 def timing(

@@ -27,7 +27,7 @@ _CENTERS = (
 )
 _MOTION = "Sum of absolute differences between frames"
 _BLINK = "Sum of saturation minus gray level over dark pixels"
-_RUNNING = "Displacement of the surface since the frame before (dy, dx), positive down and right,"
+_RUNNING = "Displacement of the surface since the frame before, as (dy, dx), positive down and to the right,"
 
 
 def add_traces(behavior: ProcessingModule, rows: SvdRows, timing: Timing, source: Source) -> None:

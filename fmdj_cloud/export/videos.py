@@ -76,7 +76,7 @@ def view_videos(
     paths = dict(task.files)
     found, notes = [], []
     for view, ids in enumerate(zip(*grouping, strict=True)):
-        infos, problems = _infos([paths[file_id] for file_id in ids], pipeline, store)
+        infos, problems = _infos([paths[file_id] for file_id in ids], pipeline, store, videos)
         notes += problems
         frames, size = _frames(view, infos, manifest, nframes, store)
         if frames is None:
@@ -87,7 +87,9 @@ def view_videos(
     return tuple(found), tuple(notes)
 
 
-def _infos(paths: Sequence[str], pipeline: PipelineSettings, store: Store) -> tuple[list[ObjectInfo | None], list[str]]:
+def _infos(
+    paths: Sequence[str], pipeline: PipelineSettings, store: Store, videos: Path | None
+) -> tuple[list[ObjectInfo | None], list[str]]:
     infos: list[ObjectInfo | None] = []
     problems = []
     for path in paths:
@@ -95,7 +97,10 @@ def _infos(paths: Sequence[str], pipeline: PipelineSettings, store: Store) -> tu
             infos.append(find_video(path, pipeline, store))
         except (InputError, StorageError) as error:
             infos.append(None)
-            problems.append(f"{error.sentence} The file refers to it as the lab wrote its path.")
+            if videos is None:
+                problems.append(f"{error.sentence} The file refers to it as the lab wrote its path.")
+        if videos is not None and not (videos / path).is_file():
+            problems.append(f"There is no file {videos / path}, which the file refers to: readers need it there.")
     return infos, problems
 
 

@@ -8,6 +8,7 @@ carries its codec in its comment, and DataJoint packs by itself; a column of a 0
 from __future__ import annotations
 
 import uuid
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,18 @@ import numpy as np
 from datajoint import blob
 from datajoint.builtin_codecs import BlobCodec
 
-_MAGIC = (b"mYm\0", b"dj0\0", b"ZL123\0")
+UNPACKED_MAX_MIB = 1024
+"""No result of ours is larger: MySQL takes no value of more, and a float of every frame has 8 bytes."""
+PARAMETERS_MAX_MIB = 128
+"""Of what people insert as a task's parameters: far above any, also with the pictures that Facemap's GUI keeps."""
+_FREE_MIB, _RATIO_MAX = 4, 20
+"""Parameters that unpack to more than so many MiB may be so many times as large as they are packed."""
+_DEPTH_MAX = 32
+_BITS_MAX = 4096
+_COMPRESSED = b"ZL123\0"
+_MAGIC = (b"mYm\0", b"dj0\0", _COMPRESSED)
+_LENGTH = 8
+"""Bytes of the length that follows the mark of what is compressed."""
 
 
 def encode(table: Any, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,18 +84,44 @@ def pack(value: Any) -> bytes:
     return bytes(blob.pack(value, compress=not noise))
 
 
-def unpack(packed: bytes) -> Any:
+def unpack(packed: bytes, max_mib: int = UNPACKED_MAX_MIB) -> Any:
     """Return what a blob holds.
+
+    Parameters
+    ----------
+    packed : bytes
+    max_mib : int
+        What it may unpack to: DataJoint itself knows no bound, and a few kilobytes may claim all memory there is.
 
     Raises
     ------
+    ValueError
+        If it unpacks to more.
     Exception
         Whatever DataJoint's unpacking raises on damaged bytes.
     """
-    return blob.unpack(packed)
+    return blob.unpack(_inflated(packed, max_mib))
 
 
-def decode(attribute: Any, value: Any) -> Any:
+def _inflated(packed: bytes, max_mib: int) -> bytes:
+    if not packed.startswith(_COMPRESSED):
+        return packed
+    told = _length_told(packed)
+    if told > max_mib << 20:
+        raise ValueError(f"it unpacks to more than {max_mib} MiB")
+    inflater = zlib.decompressobj()
+    inflated = inflater.decompress(packed[len(_COMPRESSED) + _LENGTH :], told + 1)
+    if len(inflated) != told or not inflater.eof or inflated.startswith(_COMPRESSED):
+        raise ValueError("it is damaged: its length isn't what it says, or it is packed twice")
+    return inflated
+
+
+def _length_told(packed: bytes) -> int:
+    begin = len(_COMPRESSED)
+    return int.from_bytes(packed[begin : begin + _LENGTH], "little")
+
+
+def decode(attribute: Any, value: Any, max_mib: int = UNPACKED_MAX_MIB) -> Any:
     """Return a value of any format as a Python object.
 
     Parameters
@@ -91,21 +129,66 @@ def decode(attribute: Any, value: Any) -> Any:
     attribute : datajoint.heading.Attribute
     value : Any
         As SQL or DataJoint's ``fetch`` returned it.
+    max_mib : int
+        As of :func:`unpack`.
 
     Raises
     ------
     Exception
-        Whatever DataJoint's unpacking raises on damaged bytes.
+        As :func:`unpack`.
     """
     if value is None:
         return None
     if is_blob(attribute):
         raw = value.tobytes() if isinstance(value, memoryview) else value
         packed = isinstance(raw, bytes | bytearray) and bytes(raw[:6]).startswith(_MAGIC)
-        return unpack(bytes(raw)) if packed else raw
+        return unpack(bytes(raw), max_mib) if packed else raw
     if is_uuid(attribute):
         return value if isinstance(value, uuid.UUID) else _to_uuid(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def decode_parameters(attribute: Any, value: Any) -> Any:
+    """Return what people inserted as a task's parameters, if it can be gone through, compared and shown.
+
+    Parameters
+    ----------
+    attribute : datajoint.heading.Attribute
+    value : Any
+        As SQL returned it.
+
+    Raises
+    ------
+    ValueError
+        If it is too large, is nested too deeply, or holds numbers that Python itself doesn't print.
+    Exception
+        As :func:`unpack`.
+    """
+    packed = value.tobytes() if isinstance(value, memoryview) else value
+    if isinstance(packed, bytes | bytearray) and packed.startswith(_COMPRESSED):
+        told = _length_told(bytes(packed))
+        if told > max(_FREE_MIB << 20, _RATIO_MAX * len(packed)):  # many such tasks are read at a time
+            raise ValueError(f"it unpacks to more than {_RATIO_MAX} times its size, and than {_FREE_MIB} MiB")
+    found = decode(attribute, value, PARAMETERS_MAX_MIB)
+    _check_plain(found, _DEPTH_MAX)
+    return found
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    if depth == 0:
+        raise ValueError(f"it is nested more than {_DEPTH_MAX} deep")
+    if isinstance(value, int):
+        if value.bit_length() > _BITS_MAX:
+            raise ValueError(f"it holds a number of {value.bit_length()} bits")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_plain(name, depth - 1)
+            _check_plain(item, depth - 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            _check_plain(item, depth - 1)
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+        _check_plain(value.tolist(), depth - 1)
 
 
 def to_sql(attribute: Any, value: Any, backend: str) -> Any:

@@ -24,6 +24,8 @@ from fmdj_cloud.pipeline.ledger_base import Sql, one_of
 from fmdj_cloud.pipeline.ledger_rows import fit
 
 _OURS = "fmdj:"
+_REFUSAL = "refused-"
+"""With this and a task's digest, in the place of a run, rows of ours say that the task can't be planned."""
 _MESSAGE_MAX = 2047
 """Characters of ``error_message``, in both formats."""
 
@@ -69,6 +71,16 @@ class Reservation:
     def run_id(self) -> str:
         """The run that it is for, empty if it isn't ours."""
         return self.owner.removeprefix(_OURS) if self.owner.startswith(_OURS) else ""
+
+    @property
+    def refused(self) -> str:
+        """Digest of the task that can't be planned, empty if the row is a run's, or not ours."""
+        return self.run_id.removeprefix(_REFUSAL) if self.run_id.startswith(_REFUSAL) else ""
+
+
+def refusal_of(task_digest: str) -> str:
+    """Return what stands in the place of a run where a task can't be planned."""
+    return f"{_REFUSAL}{task_digest}"
 
 
 def owner_of(run_id: str) -> str:
@@ -135,11 +147,11 @@ class JobQueue(ABC):
             found = self._row(key)
             if found is None:  # it was released at this moment
                 continue
-            if found.status is JobStatus.ERROR and found.run_id != run_id:
+            if found.status is JobStatus.ERROR and found.run_id != run_id and not found.refused:
                 return None
             free = found.status in (JobStatus.PENDING, JobStatus.SUCCESS)
             gone = found.status is JobStatus.RESERVED and (found.host, found.pid) in instead_of
-            if not (free or gone or found.run_id == run_id):
+            if not (free or gone or found.run_id == run_id or found.refused):
                 return found
             if self._replace(key, found, run_id):
                 return None

@@ -126,15 +126,16 @@ class NewQueue(JobQueue):
     def release(self, run_id: str, *, over: bool) -> None:
         """Remove what a run has here; a key that waited in the queue waits in it again."""
         quote = self._database.identifier
+        owned, args = self._owned([run_id], JobStatus.RESERVED, JobStatus.ERROR)
         if not over:
-            owned, args = self._owned([run_id], JobStatus.RESERVED)
             self._database.execute(
                 f"UPDATE {self._jobs} SET {quote('status')} = %s, {quote('user')} = '', {quote('host')} = '', "
                 f"{quote('pid')} = 0, {quote('connection_id')} = 0, {quote('version')} = '', "
-                f"{quote('reserved_time')} = NULL WHERE {owned} AND {quote('version')} = %s",
+                f"{quote('error_message')} = '', {quote('error_stack')} = NULL, "
+                f"{quote('reserved_time')} = NULL, {quote('completed_time')} = NULL "
+                f"WHERE {owned} AND {quote('version')} = %s",
                 (JobStatus.PENDING.value, *args, _WAS_PENDING),
             )
-        owned, args = self._owned([run_id], JobStatus.RESERVED, JobStatus.ERROR)
         self._database.execute(f"DELETE FROM {self._jobs} WHERE {owned}", args)
 
     def _insert(self, key: Mapping[str, Any], run_id: str) -> bool:

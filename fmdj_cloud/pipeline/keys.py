@@ -143,6 +143,18 @@ class KeyColumns:
         rows = [self.row(key) for key in keys]
         return f"({' OR '.join([f'({one})'] * len(rows))})", tuple(row[name] for row in rows for name in self.names)
 
+    def place(self, keys: Sequence[Mapping[str, Any]], alias: str = "") -> tuple[str, tuple[Any, ...]]:
+        """Return an expression for the place among `keys` of a row's key, as the database compares, and its arguments.
+
+        MySQL's usual collations call 'M1' and 'm1' the same.
+        """
+        cases, args = [], list[Any]()
+        for place, key in enumerate(keys):
+            equal, values = self.among([key], alias)
+            cases.append(f"WHEN {equal} THEN {place}")
+            args += values
+        return f"CASE {' '.join(cases)} END", tuple(args)
+
 
 def batches(keys: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
     """Cut keys into pieces that one statement takes."""

@@ -11,6 +11,7 @@ from fmdj_cloud.contracts import (
     FINISHED_STATES,
     BindingRecord,
     BindingState,
+    FailureClass,
     Kind,
     Outcome,
     RunState,
@@ -20,7 +21,7 @@ from fmdj_cloud.contracts import (
 from fmdj_cloud.errors import ConfigError, LostRaceError
 from fmdj_cloud.names import display_key
 from fmdj_cloud.pipeline.database import Database
-from fmdj_cloud.pipeline.keys import KeyColumns
+from fmdj_cloud.pipeline.keys import KEYS_PER_QUERY, KeyColumns
 from fmdj_cloud.pipeline.ledger_base import LedgerBase, Sql, one_of
 from fmdj_cloud.pipeline.ledger_rows import binding_record, failure_of, fit
 from fmdj_cloud.pipeline.ledger_tables import BINDING_COLUMNS, declare_bindings
@@ -114,6 +115,24 @@ class Bindings(LedgerBase):
         cut = "" if limit is None else f" LIMIT {int(limit)}"
         tail = f" ORDER BY b.priority, b.since, b.task_digest{cut}"
         return self._bindings(pipeline, kind, (f"b.state IN ({one_of(names)})", names), tail)
+
+    def count_refused(self, pipeline: str, kind: Kind) -> dict[FailureClass, int]:
+        """Return how many tasks of a pipeline planning has refused, by class."""
+        rows = self.database.query(
+            f"SELECT failure_class, COUNT(*) FROM {self.binding_table(pipeline, kind).name} "
+            "WHERE state = %s AND failure_class IS NOT NULL GROUP BY failure_class",
+            (BindingState.REFUSED.value,),
+        )
+        return {FailureClass(name): int(number) for name, number in rows}
+
+    def bindings_of(self, pipeline: str, kind: Kind, task_digests: Collection[str]) -> list[BindingRecord]:
+        """Return what is known of tasks; those of whom nothing is are left out."""
+        found: list[BindingRecord] = []
+        digests = tuple(sorted(task_digests))
+        for start in range(0, len(digests), KEYS_PER_QUERY):
+            some = digests[start : start + KEYS_PER_QUERY]
+            found += self._bindings(pipeline, kind, (f"b.task_digest IN ({one_of(some)})", some), "")
+        return found
 
     @repeated
     def wait(self, task: TaskRecord, sentence: str, next_look: dt.datetime | float, *, epoch: int | None) -> None:

@@ -17,8 +17,8 @@ from fmdj_cloud.storage import uri as uris
 
 Key = Mapping[str, Any]
 COLUMN = "model_file"
-MODEL_MAX_BYTES = 1 << 30
-"""Facemap's own model has 5 MB: more than this is a mistake."""
+MODEL_MAX_BYTES = 128 << 20
+"""Facemap's own model has 5 MB: more than this is a mistake, and the controller holds several copies for a moment."""
 _DEFAULT_STORE = "default"
 
 

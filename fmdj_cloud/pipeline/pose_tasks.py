@@ -7,7 +7,7 @@ from typing import Any
 
 from fmdj_cloud.contracts import Kind, ModelRecord
 from fmdj_cloud.names import canonical_key
-from fmdj_cloud.pipeline.codec import decode
+from fmdj_cloud.pipeline.codec import decode_parameters
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element
 from fmdj_cloud.pipeline.inference import MODEL_ID, Inference
@@ -73,7 +73,7 @@ class PoseTasks(Tasks):
         found = None if model is None else [list(model.body_parts), [file.model_dump() for file in model.files]]
         digested = {"task_mode": row["task_mode"], "model": found}
         try:
-            bbox = decode(self.table.heading[_BLOB], raw)
+            bbox = decode_parameters(self.table.heading[_BLOB], raw)
         except Exception as error:  # a damaged blob raises anything, and must stop no other task
             # Its bytes stand for it, so that an edit is seen
             damaged = raw.tobytes() if isinstance(raw, memoryview) else bytes(raw)

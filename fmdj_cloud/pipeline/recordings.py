@@ -76,9 +76,11 @@ def known_recordings(
     recording = KeyColumns.of(database, element.VideoRecording)
     width = len(recording.names)
     files: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    # MySQL's usual collations call 'M1' and 'm1' the same: all keys are spelled as in VideoRecording
+    spelled = f"JOIN {element.VideoRecording.full_table_name} v ON {recording.equal('v', 't')}"
     rows = database.query(
-        f"SELECT {recording.select()}, file_path FROM {element.VideoFile.full_table_name} "
-        f"ORDER BY {recording.select()}, file_id"
+        f"SELECT {recording.select('v')}, file_path FROM {element.VideoFile.full_table_name} t {spelled} "
+        f"ORDER BY {recording.select('v')}, file_id"
     )
     for row in rows:
         key = recording.native(row[:width])
@@ -89,7 +91,7 @@ def known_recordings(
     else:
         columns, table = (MODEL_ID, "task_mode", inference.output_dir), inference.FacemapInferenceTask
     wanted = ", ".join(map(database.identifier, columns))
-    for row in database.query(f"SELECT {recording.select()}, {wanted} FROM {table.full_table_name}"):
+    for row in database.query(f"SELECT {recording.select('v')}, {wanted} FROM {table.full_table_name} t {spelled}"):
         number, mode, output_dir = row[width:]
         found = TaskOutput(int(number), str(mode), str(output_dir or ""))
         tasks.setdefault(canonical_key(recording.native(row[:width])), []).append(found)

@@ -212,7 +212,7 @@ class _Parser:
         self._check_depth(depth)
         token = self._next()
         if token.kind == "number":
-            return _Piece("%s", (number(token.text),), literal=token.text, number=True)
+            return _Piece("%s", (self._number(token.text),), literal=token.text, number=True)
         if token.kind == "string":
             return self._string(token.text)
         if token.kind == "quoted":
@@ -233,6 +233,12 @@ class _Parser:
         if token.kind == "word" and token.word not in _KEYWORDS:
             return self._call(token.text, depth) if self._peek().text == "(" else self._attribute(token.text)
         self._refuse(f"needs an attribute or a value where it has {token.text!r}" if token.text else "ends too early")
+
+    def _number(self, text: str) -> int | float:
+        try:
+            return number(text)
+        except ValueError:
+            self._refuse(f"has a number that is too large: {text[:20]}")
 
     def _string(self, text: str) -> _Piece:
         quote, value = text[0], text[1:-1].replace(text[0] * 2, text[0])

@@ -4,11 +4,59 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
-from fmdj_cloud.contracts import RunState
+from fmdj_cloud.contracts import Kind, RunState
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.ledger import Ledger
+
+_AT_A_TIME = 10_000
+
+
+class OldRun(NamedTuple):
+    """What matters of a run where all of them are gone through: a hundred thousand must fit into memory."""
+
+    run_id: str
+    kind: Kind
+    task_kind: Kind
+    pipeline: str
+    task: str
+    content_digest: str
+    state: RunState
+    attempt: int
+    manifest_sha256: str | None
+    updated: dt.datetime
+
+
+def all_runs(ledger: Ledger) -> list[OldRun]:
+    """Return all runs there are, by their ids.
+
+    Raises
+    ------
+    DatabaseError
+        If the database doesn't answer.
+    """
+    found: list[OldRun] = []
+    sql = (
+        f"SELECT {', '.join(OldRun._fields)} FROM {ledger.run_table} WHERE run_id > %s ORDER BY run_id "
+        f"LIMIT {_AT_A_TIME}"
+    )
+    while rows := ledger.database.query(sql, (found[-1].run_id if found else "",)):
+        found += map(_old_run, rows)
+    return found
+
+
+def _old_run(row: tuple[Any, ...]) -> OldRun:
+    run = OldRun(*row)
+    return run._replace(
+        kind=Kind(run.kind),
+        task_kind=Kind(run.task_kind),
+        pipeline=sys.intern(run.pipeline),
+        state=RunState(run.state),
+        attempt=int(run.attempt),
+    )
 
 
 @contextlib.contextmanager
@@ -63,6 +111,25 @@ def named_runs(database: Database, table: str, column: str) -> list[tuple[str, s
     name = database.identifier(column)
     sql = f"SELECT task_mode, {name} FROM {table} WHERE {name} IS NOT NULL AND {name} <> ''"
     return [(str(mode), str(folder)) for mode, folder in database.query(sql)]
+
+
+def loading_from(database: Database, table: str, column: str, names: Collection[str]) -> list[str]:
+    """Return the output directories of tasks that load what is there already, as far as they hold one of `names`.
+
+    Parameters
+    ----------
+    database : Database
+    table : str
+        Quoted full name of the task table.
+    column : str
+        Of the output directory.
+    names : collection of str
+        Of folders.
+    """
+    name = database.identifier(column)
+    like = " OR ".join([f"{name} LIKE %s"] * len(names))
+    sql = f"SELECT {name} FROM {table} WHERE task_mode = 'load' AND ({like})"
+    return [str(folder) for (folder,) in database.query(sql, tuple(f"%{one}%" for one in names))]
 
 
 def is_named(database: Database, table: str, column: str, run_id: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fmdj_cloud.contracts import Kind
-from fmdj_cloud.pipeline.codec import decode
+from fmdj_cloud.pipeline.codec import decode_parameters
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.element import Element
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -60,7 +60,7 @@ class SvdTasks(Tasks):
         digested = {**flags, "task_mode": row["task_mode"]}
         fields = {**flags, "task_id": key["facemap_task_id"]}
         try:
-            params = decode(self.table.heading[_BLOB], raw)
+            params = decode_parameters(self.table.heading[_BLOB], raw)
         except Exception as error:  # a damaged blob raises anything, and must stop no other task
             # Its bytes stand for it, so that an edit is seen
             damaged = raw.tobytes() if isinstance(raw, memoryview) else bytes(raw)

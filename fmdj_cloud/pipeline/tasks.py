@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -143,10 +143,9 @@ class Tasks(ABC):
     def get_many(self, keys: Sequence[Key]) -> list[TaskRecord]:
         """Return those of the tasks that exist, in the order of their keys."""
         rows = self._fetch(keys, (self.output_dir, *self.wanted))
-        recordings = [{name: key[name] for name in self._recording_key.names} for key, _ in rows]
-        distinct = list({canonical_key(recording): recording for recording in recordings}.values())
-        files = self._files(distinct)
-        infos = self._infos(distinct)
+        there = [key for key, _ in rows]
+        files = self._files(there)
+        infos = self._infos(there)
         return [
             TaskRecord(
                 pipeline=self._pipeline,
@@ -157,11 +156,11 @@ class Tasks(ABC):
                 param_digest=content.digest,
                 mode=row["task_mode"],
                 output_dir=row[self.output_dir] or "",
-                files=files.get(canonical_key(recording), ()),
-                recording_info=infos.get(canonical_key(recording)),
+                files=files.get(canonical_key(key), ()),
+                recording_info=infos.get(canonical_key(key)),
                 **content.fields,
             )
-            for (key, row), recording, content in zip(rows, recordings, self._contents(rows), strict=True)
+            for (key, row), content in zip(rows, self._contents(rows), strict=True)
         ]
 
     def stand_in(self, key: Key, problem: str) -> TaskRecord:
@@ -208,18 +207,11 @@ class Tasks(ABC):
 
     def has_result(self, keys: Sequence[Key]) -> set[str]:
         """Return the canonical keys of those of the tasks that have a result row."""
-        found = set()
-        table = self.result.full_table_name
-        for batch in batches(keys):
-            among, args = self._key.among(batch)
-            rows = self._database.query(f"SELECT {self._key.select()} FROM {table} WHERE {among}", args)
-            found |= {canonical_key(self._key.native(row)) for row in rows}
-        return found
+        return {canonical_key(key) for key, _ in self._rows(f"{self.result.full_table_name} t", (), keys)}
 
     def recording_info(self, key: Key) -> RecordingInfo | None:
         """Return what RecordingInfo says of a task's recording, if there is a row."""
-        recording = {name: key[name] for name in self._recording_key.names}
-        return self._infos([recording]).get(canonical_key(recording))
+        return self._infos([key]).get(canonical_key(key))
 
     def select(self, restriction: Key | str) -> list[dict[str, Any]]:
         """Return the keys of the tasks that a DataJoint restriction leaves, by key.
@@ -260,47 +252,68 @@ class Tasks(ABC):
         self, keys: Sequence[Key], columns: Sequence[str], tail: str = ""
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return (key, column -> raw value) of the task rows that exist, in the order of `keys`."""
-        found = {}
-        table = self.table.full_table_name
-        for batch in batches(keys):
-            for key, row in self._rows(table, self._key, columns, batch, tail):
-                found[canonical_key(key)] = key, row
+        rows = self._rows(f"{self.table.full_table_name} t", columns, keys, tail)
+        found = {canonical_key(key): (key, row) for key, row in rows}
         return [found[name] for name in dict.fromkeys(map(canonical_key, keys)) if name in found]
 
     def _rows(
-        self, table: str, key: KeyColumns, columns: Sequence[str], batch: Sequence[Key], tail: str = ""
-    ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        among, args = key.among(batch)
-        names = ", ".join([key.select(), *map(self._database.identifier, columns)])
-        width = len(key.names)
-        return [
-            (key.native(row[:width]), dict(zip(columns, row[width:], strict=True)))
-            for row in self._database.query(f"SELECT {names} FROM {table} WHERE {among}{tail}", args)
-        ]
+        self, tables: str, columns: Sequence[str], keys: Sequence[Key], tail: str = ""
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield (one of `keys`, column -> raw value) of the rows of a FROM clause whose key in table `t` is among them.
 
-    def _files(self, recordings: Sequence[Key]) -> dict[str, tuple[tuple[int, str], ...]]:
-        table = self._element.VideoFile.full_table_name
+        The database decides what is the same: on MySQL a child of the task 'M1' may say 'm1'.
+        """
+        names, width = [*map(self._database.identifier, columns)], len(self._key.names)
+        for batch in batches(keys):
+            asked = {canonical_key(key): key for key in batch}
+            among, args = self._key.among(batch, "t")
+            what = ", ".join([self._key.select("t"), *names])
+            found = [
+                (self._key.native(row[:width]), dict(zip(columns, row[width:], strict=True)))
+                for row in self._database.query(f"SELECT {what} FROM {tables} WHERE {among}{tail}", args)
+            ]
+            same = [(key, row) for key, row in found if canonical_key(key) in asked]
+            yield from same
+            if len(same) < len(found):
+                seen = {canonical_key(key) for key, _ in same}
+                others = [key for name, key in asked.items() if name not in seen]
+                yield from self._respelled(tables, columns, others, tail)
+
+    def _respelled(
+        self, tables: str, columns: Sequence[str], keys: Sequence[Key], tail: str
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        if not keys:
+            return
+        place, args = self._key.place(keys, "t")
+        among, more = self._key.among(keys, "t")
+        what = ", ".join([place, *map(self._database.identifier, columns)])
+        for number, *row in self._database.query(f"SELECT {what} FROM {tables} WHERE {among}{tail}", (*args, *more)):
+            yield dict(keys[number]), dict(zip(columns, row, strict=True))
+
+    def _of_recordings(self, table: Any) -> str:
+        """Return a FROM clause of the tasks `t` with the rows of a table of their recordings."""
+        name = table.full_table_name
+        return f"{self.table.full_table_name} t JOIN {name} r ON {self._recording_key.equal('r', 't')}"
+
+    def _files(self, keys: Sequence[Key]) -> dict[str, tuple[tuple[int, str], ...]]:
         files: dict[str, tuple[tuple[int, str], ...]] = {}
-        for batch in batches(recordings):
-            for key, row in self._rows(
-                table, self._recording_key, ("file_id", "file_path"), batch, " ORDER BY file_id"
-            ):
-                name = canonical_key(key)
-                files[name] = (*files.get(name, ()), (int(row["file_id"]), str(row["file_path"])))
+        tables = self._of_recordings(self._element.VideoFile)
+        for key, row in self._rows(tables, ("file_id", "file_path"), keys, " ORDER BY file_id"):
+            name = canonical_key(key)
+            files[name] = (*files.get(name, ()), (int(row["file_id"]), str(row["file_path"])))
         return files
 
-    def _infos(self, recordings: Sequence[Key]) -> dict[str, RecordingInfo]:
-        table = self._element.RecordingInfo.full_table_name
-        infos = {}
-        for batch in batches(recordings):
-            for key, row in self._rows(table, self._recording_key, ("px_height", "px_width", "nframes", "fps"), batch):
-                infos[canonical_key(key)] = RecordingInfo(
-                    height=row["px_height"],
-                    width=row["px_width"],
-                    nframes=row["nframes"],
-                    fps=None if row["fps"] is None else float(row["fps"]),
-                )
-        return infos
+    def _infos(self, keys: Sequence[Key]) -> dict[str, RecordingInfo]:
+        tables = self._of_recordings(self._element.RecordingInfo)
+        return {
+            canonical_key(key): RecordingInfo(
+                height=row["px_height"],
+                width=row["px_width"],
+                nframes=row["nframes"],
+                fps=None if row["fps"] is None else float(row["fps"]),
+            )
+            for key, row in self._rows(tables, ("px_height", "px_width", "nframes", "fps"), keys)
+        }
 
     def _digest_of(self, row: tuple[Key, Mapping[str, Any]]) -> str:
         try:

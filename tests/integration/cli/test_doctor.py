@@ -94,6 +94,31 @@ def test_a_right_that_is_missing_is_named(site, monkeypatch):
     assert f"For loader it lacks INSERT on {signal.database}.{signal.table_name}." in grants["found"]
 
 
+@pytest.mark.parametrize("database_server", ["mariadb"], indirect=True)
+def test_rights_of_an_enabled_role_count(site, monkeypatch):
+    admin, name = site.world.database, f"t{uuid.uuid4().hex[:10]}"
+    user, role, outer = f"'{name}'@'%'", f"{name}_r", f"{name}_o"
+    statements = site.run("grants", "loader", "--user", name, "-o", "json").json["loader"]["sql"]
+    for statement in (f"CREATE USER {user} IDENTIFIED BY 'x'", f"CREATE ROLE {role}", f"CREATE ROLE {outer}"):
+        admin.execute(statement)
+    monkeypatch.setenv("FMDJ_DATABASE__USER", name)
+    monkeypatch.setenv("FMDJ_DATABASE__PASSWORD", "x")
+    try:
+        for statement in statements:
+            admin.execute(statement.replace(user, role))
+        for statement in (f"GRANT {role} TO {outer}", f"GRANT {outer} TO {user}", f"GRANT SELECT ON *.* TO {user}"):
+            admin.execute(statement)
+        without = findings(site)["grants"]["found"]
+        admin.execute(f"SET DEFAULT ROLE {outer} FOR {user}")
+        with_role = findings(site)["grants"]["found"]
+    finally:
+        admin.execute(f"DROP USER {user}")
+        for one in (role, outer):
+            admin.execute(f"DROP ROLE {one}")
+    assert "For loader it lacks" in without
+    assert "loader" in with_role.partition(".")[0]
+
+
 def test_rights_on_a_whole_schema_count(site):
     database = site.world.database
     assert missing_rights(database, database_grants(Program.LOADER, database, [site.world.lab])) == []

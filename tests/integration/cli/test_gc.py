@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from fmdj_cloud.control.launchers.local import LocalLauncher
 from fmdj_cloud.demo.keeper import plain
 from fmdj_cloud.errors import LostRaceError
 from fmdj_cloud.pipeline.ledger import Ledger
+from fmdj_cloud.pipeline.signals_gone import delete_gone
 from fmdj_cloud.storage import open_store
 from fmdj_cloud.storage.client import make_client
+from tests.support.kills.world import eventually
 
 pytestmark = pytest.mark.integration
 _LATER = dt.timedelta(days=400)
@@ -132,6 +135,16 @@ def test_what_is_pointed_at_after_the_look_stays(site, superseded):
     assert "pod-1/signals.h5" in files(site, folder)
 
 
+def test_what_a_new_task_loads_from_after_the_look_stays(site, superseded):
+    _, folder, key = superseded
+    sweep, lines = sweeper(site)
+    above = folder.removeprefix(f"{site.world.settings.pipelines[0].processed_root}/").rpartition("/svd-")[0]
+    row = (site.world.lab.element.FacemapTask & key).fetch1() | {"facemap_task_id": 7}
+    site.world.lab.element.FacemapTask.insert1(row | {"task_mode": "load", "facemap_output_dir": f"/mnt/x/{above}/"})
+    assert not any(line.done for line in sweep.sweep(lines))
+    assert "pod-1/signals.h5" in files(site, folder)
+
+
 def test_outputs_that_verified_just_before_they_were_deleted_are_not_loaded(site, superseded):
     run, _, key = superseded
     sweep, lines = sweeper(site)
@@ -155,11 +168,11 @@ class Dying:
     def __getattr__(self, name):
         return getattr(self._store, name)
 
-    def delete(self, uri):
+    def delete(self, uri, *, below=None):
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1
-        self._store.delete(uri)
+        self._store.delete(uri, below=below)
 
 
 @pytest.mark.parametrize("deletions", [0, 2])
@@ -195,6 +208,34 @@ def test_signal_rows_whose_facialsignal_is_gone_go(site):
     assert len(lab.signals.Blink & key) == 0
     assert "nothing to clear away" in site.run("gc").out
     database.execute(f"DELETE FROM {lab.signals.Blink.full_table_name}")
+
+
+def test_rows_that_a_loader_is_about_to_commit_stay(site):
+    lab, key = site.world.lab, site.world.insert_task()
+    loader, gc = site.connect(site.world.settings), site.connect(site.world.settings)
+    made = {"processing_time": "2026-01-31 12:00:00", "package_version": "1.0.8"}
+    lab.element.FacemapProcessing.insert1(key | made, allow_direct_insert=True)
+    rows = {
+        lab.signals.Blink.full_table_name: key | {"roi_no": 1, "trace": b"\0"},
+        lab.element.FacialSignal.full_table_name: key,
+    }
+    deleting = threading.Thread(target=lambda: delete_gone(gc, lab, str(lab.signals.Blink.table_name)))
+    with loader.transaction():
+        for table, row in rows.items():
+            columns = ", ".join(map(loader.identifier, row))
+            loader.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(row))})", (*row.values(),))
+        deleting.start()
+        eventually(lambda: not deleting.is_alive() or is_waiting(loader), "a delete that waits or is over")
+    deleting.join(60)
+    assert len(lab.signals.Blink & key) == 1
+    site.world.database.execute(f"DELETE FROM {lab.signals.Blink.full_table_name}")
+
+
+def is_waiting(database):
+    """Tell whether a transaction waits for another's lock; PostgreSQL's don't here."""
+    if database.backend == "postgresql":
+        return False
+    return database.query("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != []
 
 
 def test_a_job_without_a_run_is_stopped_unless_the_ledger_is_empty(site):
@@ -233,8 +274,6 @@ def _forget_bindings(world):
 
 
 def _until_gone(site, name):
-    from tests.support.kills.world import eventually
-
     def gone():
         clear(site)
         return name not in {one.name for one in site.launcher().observe()}
@@ -271,16 +310,22 @@ def test_a_shared_folder_is_cleared_by_the_command(site, tmp_path):
     (pod / "run.log").write_text("no")
     (pod / ".fmdj-0011223344556677.part").write_text("cut off")
     (folder.parent / "mine.txt").write_text("a person's own")
+    loaded = root / "of-others"
+    loaded.mkdir()
+    (loaded / "cam_proc.npy").write_text("loaded")
+    (pod / "facemap").mkdir()
+    (pod / "facemap" / "main").symlink_to(loaded)
     database = site.world.database
     long_ago = dt.datetime(2020, 1, 1)
     sql = f"UPDATE {site.world.ledger.run_table} SET updated = %s"
     database.execute(sql, (long_ago,))
     assert site.run("gc", "-o", "json").json == []  # the files are young
-    for path in folder.rglob("*"):
-        os.utime(path, (long_ago.timestamp(), long_ago.timestamp()))
+    for path in (*folder.rglob("*"), loaded / "cam_proc.npy"):
+        os.utime(path, (long_ago.timestamp(), long_ago.timestamp()), follow_symlinks=False)
     shown = {line["thing"] for line in site.run("gc", "-o", "json").json}
     assert shown == {"logs", "specs", "uploads"}
     assert {line["done"] for line in site.run("gc", "--yes", "-o", "json").json} == {True}
-    assert not [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.name != "cam_proc.npy"]
+    assert (loaded / "cam_proc.npy").exists()
     assert (folder.parent / "mine.txt").exists()
     assert open_store(settings.storage) is not None

@@ -60,8 +60,8 @@ class Recorded:
                 "px_height": 32,
                 "px_width": 48,
                 "nframes": 60,
-                "fps": 30,
-                "recording_duration": 60 / 29.97,
+                "fps": 29,
+                "recording_duration": 60 * 29.0,  # both as the Element's own loader has it, for 29.97
                 "recording_time": dt.datetime(2026, 1, 15, 0, 0, 5),
             },
             allow_direct_insert=True,

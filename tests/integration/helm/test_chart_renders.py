@@ -58,7 +58,7 @@ def key_of(documents: list[Json]) -> dict[tuple[str, str], Json]:
     return found
 
 
-@pytest.mark.parametrize("version", ["1.31", "1.36"])
+@pytest.mark.parametrize("version", ["1.31", "1.32", "1.33", "1.34", "1.35", "1.36"])
 def test_kubernetes_knows_every_field(documents: list[Json], version: str) -> None:
     built_in = [one for one in documents if not one["apiVersion"].startswith(NOT_BUILT_IN)]
     assert len(built_in) > 15

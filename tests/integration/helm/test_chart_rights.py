@@ -134,6 +134,29 @@ def test_rights_are_in_one_namespace_and_the_controller_s_alone(documents: list[
         assert "*" not in (resource, verb)
 
 
+def test_housekeeping_s_own_account_may_do_what_it_does_and_no_more(
+    render: Callable[..., list[Json]], tmp_path: Path
+) -> None:
+    own = render("minimal", "--set=gc.enabled=true", "--set=gc.serviceAccountName=tidy")
+    (binding,) = (one for one in own if one["kind"] == "RoleBinding" and one["metadata"]["name"] == "lab-gc")
+    assert [subject["name"] for subject in binding["subjects"]] == ["tidy"]
+    allowed = rights_of([one for one in own if one["metadata"]["name"] == "lab-gc"])
+    with FakeCluster() as cluster, bench(cluster, tmp_path, request_timeout_s=1) as lab:
+        cluster.script("*", does.stay())
+        names = {lab.launch(number).name for number in (1, 2)}
+        cluster.advance(60)
+        before = len(cluster.requests)
+        lab.cache.refresh()
+        launcher = lab.new_launcher(lab.client, lab.cache)
+        assert {job.name for job in launcher.observe()} == names
+        for name in names:
+            launcher.stop(name)
+            launcher.forget(name)
+            launcher.is_gone(name)
+        asked = {(one.group, one.target, one.verb) for one in list(cluster.requests)[before:] if one.resource}
+    assert asked == allowed
+
+
 def test_somebody_else_may_make_the_role(render: Callable[..., list[Json]]) -> None:
     kinds: Any = {one["kind"] for one in render("minimal", "--set=rbac.create=false")}
     assert not {"Role", "RoleBinding"} & kinds

@@ -50,7 +50,7 @@ def test_a_labs_own_loader_left_faults(make_old_lab: Callable[..., OldLab]) -> N
     )
     found = audit_result(choice, files, None, NOW)
     assert [(one.check, one.certainty, one.table) for one in found.findings] == [("axis", "certain", "MotionSVD")]
-    mending = Mending(really=True, renumber=False, folder=old.folder / "kept", slice_bytes=1 << 20)
+    mending = Mending(really=True, renumber=False, folder=old.folder / "kept")
     assert audit_result(choice, files, mending, NOW).repaired
     rows = old.run(
         'result = (FacialSignal.MotionSVD & key & {"roi_no": 1}).fetch("projection", order_by="pc_no")', key=key

@@ -238,6 +238,15 @@ class TestRequests:
             client.get(JOBS, "j")
         assert time.now == pytest.approx(101.0)
 
+    def test_without_a_rate_of_their_own_requests_suffice_for_the_launches_that_are_asked_for(
+        self, config: Path, time: Time
+    ):
+        settings = KubernetesSettings(kubeconfig=config, launches_per_s=50, request_burst=1)
+        client = KubeClient(settings, clock=time, sleep=time.sleep)
+        for _ in range(1 + 2 * 50):  # to make and to delete a second's Jobs
+            client.get(JOBS, "j")
+        assert 100.0 < time.now <= 101.0
+
 
 class TestRefusals:
     def test_the_api_server_s_own_words_are_kept(self, client: KubeClient, wire: Wire):

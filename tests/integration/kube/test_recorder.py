@@ -161,6 +161,11 @@ def test_a_long_message_is_cut_to_the_bytes_that_kubernetes_takes(recorder: Even
     assert message == "ü" * 510 + "…"
 
 
+def test_what_a_stranger_has_named_does_nothing_on_a_terminal(recorder: EventRecorder, client: KubeClient) -> None:
+    recorder.record(JOB, "Warning", "Failed", "The video \x1b[2Jgone.avi is")
+    assert events(client)[0]["message"] == r"The video \x1b[2Jgone.avi is"
+
+
 def test_long_names_leave_room_for_what_makes_them_unique(recorder: EventRecorder, client: KubeClient) -> None:
     for uid in ("uid-1", "uid-2"):
         recorder.record(reference("FacemapRun", "m" * 253, uid), "Normal", "Accepted", "Accepted.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import zlib
 
 import numpy as np
 import pytest
+from datajoint import blob
 
 from fmdj_cloud.contracts import Kind, RecordingInfo, RunState
 from fmdj_cloud.errors import UsageError
@@ -194,6 +196,26 @@ def test_a_damaged_blob_stops_no_other_task(world: World) -> None:
     before = world.tasks.param_digests([key])
     world.database.execute(f"UPDATE {table} SET facemap_params = %s WHERE recording_id = 1", (b"ZL123\0otherwise",))
     assert world.tasks.param_digests([key]) != before
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        blob.pack({"sbin": 1 << 20_000}),
+        blob.pack({1 << 20_000: 4}),
+        b"ZL123\0" + (1 << 40).to_bytes(8, "little") + zlib.compress(b"dj0\0" + b"\0" * 1000),
+    ],
+    ids=["number", "name", "bomb"],
+)
+def test_a_hostile_blob_stops_no_other_task(world: World, packed: bytes) -> None:
+    key, other = world.add_task(1), world.add_task(2)
+    table = world.element.FacemapTask.full_table_name
+    world.database.execute(f"UPDATE {table} SET facemap_params = %s WHERE recording_id = 1", (packed,))
+    hostile, sound = world.tasks.get_many([key, other])
+    assert "can't be read" in hostile.params_problem
+    assert len(hostile.params_problem) < 300
+    assert sound.params == {"sbin": 4}
+    assert len(world.tasks.param_digests([key, other])) == 2
 
 
 SESSIONS = {

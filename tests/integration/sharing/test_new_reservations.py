@@ -17,6 +17,7 @@ from fmdj_cloud.control.orders import Order
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.courtesy import owner_of
 from fmdj_cloud.pipeline.element import Element, declare_element
+from fmdj_cloud.pipeline.job_tables import queues_of
 from tests.support.sharing.bench import Bench
 
 from .conftest import MakeSite, Site
@@ -118,6 +119,24 @@ def test_what_waited_in_the_labs_queue_waits_in_it_again(site: Site, colleague: 
     assert len(colleague.made) == 2
 
 
+def test_a_failure_of_what_waited_in_the_labs_queue_waits_in_it_again(site: Site, colleague: Colleague) -> None:
+    key = site.add_task()
+    jobs = colleague.element.FacemapProcessing.jobs
+    jobs.refresh(priority=2)
+    queue = queues_of(site.bench.database, site.bench.lab(), Kind.SVD)[0]
+    assert queue.take(key, "svd-0123456789abcdef") is None
+    queue.fail("svd-0123456789abcdef", "fmdj input: The video is broken.", "stack")
+    assert jobs.fetch1()["status"] == "error"
+    queue.release("svd-0123456789abcdef", over=False)
+    row = jobs.fetch1()
+    assert (row["status"], row["priority"], row["user"], row["error_message"]) == ("pending", 2, "", "")
+    assert (row["reserved_time"], row["completed_time"], row["error_stack"]) == (None, None, None)
+    queue.take(key, "svd-0123456789abcdef")
+    queue.fail("svd-0123456789abcdef", "fmdj input: The video is broken.", "stack")
+    queue.release("svd-0123456789abcdef", over=True)
+    assert len(jobs) == 0
+
+
 def test_what_a_colleague_has_reserved_is_left_to_them(site: Site, colleague: Colleague) -> None:
     key = site.add_task()
     colleague.element.FacemapProcessing.jobs.refresh(delay=-1)
@@ -149,6 +168,63 @@ def test_a_final_failure_is_an_error_in_the_labs_jobs_until_it_is_retried(site: 
     site.settle(passes=3)
     assert colleague.rows() == []
     assert site.bench.run_of(key).state is RunState.LOADED
+
+
+def test_a_task_that_cant_be_planned_is_an_error_in_the_labs_jobs_until_it_is_edited(
+    site: Site, colleague: Colleague
+) -> None:
+    key = site.add_task(facemap_params={"sbin": 0})
+    assert site.bench.step().refused == 1
+    for table in colleague.tables:
+        row = table.jobs.errors.fetch1()
+        assert row["error_message"].startswith("fmdj input: ")
+        assert "sbin" in row["error_message"]
+        assert "fmdj explain" in row["error_stack"]
+    colleague.populate()
+    assert colleague.made == []
+    site.bench.step(3600)
+    assert len(colleague.element.FacemapProcessing.jobs.errors) == 1
+    colleague.element.FacemapTask.update1({**key, "facemap_params": {"sbin": 4}})
+    site.settle(passes=4)
+    site.bench.step(3600)
+    assert colleague.rows() == []
+    assert len(colleague.element.FacialSignal()) == 1
+
+
+def test_what_becomes_of_a_refused_task_takes_its_errors_place(site: Site, colleague: Colleague) -> None:
+    key = site.add_task(facemap_params={"sbin": 0})
+    site.bench.step()
+    colleague.element.FacemapTask.update1({**key, "facemap_params": {"sbin": 4}})
+    site.bench.jobs.ends = Outcome(failure_class=FailureClass.INPUT, sentence="The video is broken.")
+    for _ in range(3):
+        site.bench.step()
+    assert site.bench.run_of(key).state is RunState.FAILED
+    for table in colleague.tables:
+        assert table.jobs.errors.fetch1()["error_message"] == "fmdj input: The video is broken."
+
+
+def test_a_refusal_whose_error_people_have_deleted_stays_deleted(site: Site, colleague: Colleague) -> None:
+    site.add_task(facemap_params={"sbin": 0})
+    site.bench.step()
+    for table in colleague.tables:
+        (table.jobs & "status = 'error'").delete_quick()
+    site.bench.restart()
+    for _ in range(3):
+        site.bench.step(3600)
+    assert colleague.rows() == []
+
+
+def test_a_controller_that_dies_while_it_refuses_leaves_an_error(site: Site, colleague: Colleague) -> None:
+    site.add_task(facemap_params={"sbin": 0})
+    site.bench.step()
+    for table in colleague.tables:
+        site.bench.database.execute(f"UPDATE {table().jobs.full_table_name} SET status = 'reserved'")
+    site.bench.restart()
+    site.bench.step()
+    assert {status for _, status in colleague.rows()} == {"error"}
+    site.bench.restart(courtesy=False)
+    site.bench.step()
+    assert colleague.rows() == []
 
 
 def test_reservations_are_renewed_so_that_no_refresh_takes_them_for_orphans(site: Site, colleague: Colleague) -> None:

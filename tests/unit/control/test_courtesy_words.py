@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fmdj_cloud.contracts import FailureClass, RunRecord, RunState
-from fmdj_cloud.control.courtesy_words import Fate, error_of, fate_of, told_of
-from fmdj_cloud.pipeline.courtesy import JobStatus, Reservation
+from fmdj_cloud.contracts import BindingRecord, BindingState, FailureClass, RunRecord, RunState
+from fmdj_cloud.control.courtesy_words import Fate, error_of, fate_of, fate_of_refusal, told_of
+from fmdj_cloud.pipeline.courtesy import JobStatus, Reservation, owner_of, refusal_of
 
 NOW = dt.datetime(2026, 1, 31, 12)
 RENEW_S = 300.0
@@ -44,6 +44,28 @@ def test_a_run_that_the_ledger_does_not_know_may_be_another_installations() -> N
     assert fate_of(row(age_s=3 * RENEW_S), None, RENEW_S) is Fate.KEEP
     assert fate_of(row(age_s=4000), None, RENEW_S) is Fate.RELEASE
     assert fate_of(row(age_s=4000), None, 3600) is Fate.KEEP
+
+
+@pytest.mark.parametrize(
+    ("state", "reserved", "error"),
+    [
+        (BindingState.REFUSED, Fate.FAIL, Fate.KEEP),
+        (BindingState.PENDING, Fate.RELEASE, Fate.RELEASE),
+        (BindingState.PLANNED, Fate.RELEASE, Fate.RELEASE),
+        (BindingState.CANCELLED, Fate.RELEASE, Fate.RELEASE),
+    ],
+)
+def test_a_refusal_goes_with_its_task(state: BindingState, reserved: Fate, error: Fate) -> None:
+    binding = BindingRecord.model_construct(state=state)
+    assert fate_of_refusal(row(), binding) is reserved
+    assert fate_of_refusal(row(JobStatus.ERROR), binding) is error
+    assert fate_of_refusal(row(JobStatus.ERROR, age_s=3000), None) is Fate.KEEP
+    assert fate_of_refusal(row(JobStatus.ERROR, age_s=4000), None) is Fate.RELEASE
+
+
+def test_rows_tell_runs_from_refusals() -> None:
+    refusal = row(owner=owner_of(refusal_of("abc")))
+    assert [one.refused for one in (refusal, row(), row(owner="alice@%"))] == ["abc", "", ""]
 
 
 def test_an_error_says_what_people_see_elsewhere_too(make_run: Callable[..., RunRecord]) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
 
 from fmdj_cloud.contracts import Progress, ShardRange
-from fmdj_cloud.control.progress import add_up, progress_text, progress_words
+from fmdj_cloud.control.progress import add_up, progress_text, progress_words, read_progress
+from fmdj_cloud.settings import FileSettings
+from fmdj_cloud.storage.file import FileStore
 
 RANGES = [ShardRange(start=start, stop=start + 100) for start in range(0, 400, 100)]
 
@@ -59,6 +64,20 @@ def test_without_ranges_shards_are_taken_to_be_equal(total):
 def test_nothing_said_is_no_speed(total):
     found = total(done=[0])
     assert (found.frames_done, found.frames_per_s, found.eta_s) == (100, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    "forged", [{"frames_total": 10**400}, {"frames_per_s": math.inf}, {"eta_s": math.nan}, {"frames_done": -1}]
+)
+def test_numbers_that_no_pod_says_are_passed_over(make_run, tmp_path, forged):
+    store, run = FileStore(FileSettings(roots=(tmp_path,))), make_run(output_dir=f"file://{tmp_path}/run", attempt=1)
+    folder = tmp_path / "run" / "a1" / "pod"
+    folder.mkdir(parents=True)
+    honest = said(None, 50).model_dump()
+    (folder / "progress.json").write_text(json.dumps(honest))
+    assert read_progress(store, run).frames_done == 50
+    (folder / "progress.json").write_text(json.dumps(honest | forged))
+    assert read_progress(store, run) is None
 
 
 def test_people_read_how_many_shards_are_done(total):

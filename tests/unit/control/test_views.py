@@ -35,6 +35,13 @@ def test_an_export_drawn_on_another_video_is_a_template(make_task):
     assert "other.avi" in notes[0]
 
 
+def test_a_recording_of_very_many_files_is_refused_before_anybody_asks_for_them(make_task):
+    files = tuple((number, f"m1/{number}.avi") for number in range(4097))
+    assert len(group_views(make_task(files=files[1:]))[0]) == 4096
+    with pytest.raises(InputError, match="4097 files"):
+        group_views(make_task(files=files))
+
+
 @pytest.mark.parametrize("filenames", [[], "", [[]]])
 def test_an_export_without_names_says_nothing(make_task, filenames):
     assert group_views(make_task(files=FOUR[:2], params={"filenames": filenames}))[0] == ((1,), (2,))

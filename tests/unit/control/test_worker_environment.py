@@ -10,6 +10,8 @@ BASE = {
     "AWS_PROFILE": "lab",
     "DJ_PASS": "hunter2",
     "DJ_HOST": "db",
+    "PGPASSWORD": "hunter2",
+    "MYSQL_PWD": "hunter2",
     "FMDJ_DATABASE__PASSWORD": "hunter2",
     "FMDJ_CONFIG": "/etc/fmdj.yaml",
     "FMDJ_SECRETS_DIR": "/run/secrets",

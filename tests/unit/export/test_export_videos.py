@@ -70,5 +70,10 @@ def test_files_that_nothing_puts_in_their_place_are_left_out(find) -> None:
 
 
 def test_readers_may_have_the_videos_elsewhere(find, tmp_path) -> None:
-    (view, _), _ = find(((0, 1),), videos=tmp_path / "copies")
+    copies = tmp_path / "copies" / "m1"
+    copies.mkdir(parents=True)
+    (copies / "a.avi").write_bytes(b"no video")
+    (tmp_path / "raw" / "m1" / "a.avi").unlink()
+    (view, _), notes = find(((0, 1),), videos=tmp_path / "copies")
     assert view.files == ("../copies/m1/a.avi",)
+    assert notes == (f"There is no file {copies / 'b.avi'}, which the file refers to: readers need it there.",)

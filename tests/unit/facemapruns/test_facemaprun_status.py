@@ -143,6 +143,12 @@ def test_the_first_failures_are_told() -> None:
     assert len(status["failures"][2]["sentence"]) == 500
 
 
+def test_what_a_stranger_has_named_does_nothing_on_a_terminal() -> None:
+    failed = planned(1, RunState.FAILED, run_failure=FailureClass.INPUT, run_sentence="The video \x1b[2Jgone.avi\n is")
+    (told,) = status_of(failed)["failures"]
+    assert told["sentence"] == r"The video \x1b[2Jgone.avi\x0a is"
+
+
 def said(run_id: str, done: int, total: int, speed: float) -> Progress:
     return Progress(
         run_id=run_id,

@@ -117,6 +117,7 @@ def test_what_is_understood(text: str, sql: str, args: tuple) -> None:
         ("recording_id = 'one'", "recording_id is a number"),
         ("recording_id IN (1, 'one')", "recording_id is a number"),
         ("recording_id = 'nan'", "recording_id is a number"),
+        ("recording_id < 1e999", "too large: 1e999"),
         ("session_date > 'tomorrow'", "session_date is a date"),
         ("at > 'noon'", "at is a date and time"),
         ("session_uuid = 'x'", "session_uuid is a UUID"),

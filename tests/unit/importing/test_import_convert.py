@@ -104,6 +104,16 @@ def test_an_aligned_trace_with_a_zero_in_the_same_place_stays(make, run) -> None
     np.testing.assert_array_equal(signals.motion(0), proc["motion"][0])
 
 
+def test_a_zero_alone_is_no_reason_to_shift_a_trace(make, run) -> None:
+    proc = make(seed=3).proc(early=True)
+    proc["motSVD"][0] = np.random.default_rng(1).standard_normal(proc["motSVD"][0].shape).astype(np.float32)
+    result, signals = run(proc)
+    assert repairs(result, "motion", 0) == ()
+    np.testing.assert_array_equal(signals.motion(0), proc["motion"][0])
+    assert any("may be one frame early" in warning for warning in result.warnings)
+    assert repairs(result, "motion", 2) == ("F1",)
+
+
 def test_the_scale_of_a_single_chunk_is_seen_and_repaired(make, run) -> None:
     proc = make().proc()
     scale = np.arange(8, 0, -1, np.float32)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import types
 import uuid
+import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from fmdj_cloud.contracts import Kind, Outcome
 from fmdj_cloud.errors import ConfigError
+from fmdj_cloud.names import params_digest
 from fmdj_cloud.pipeline import codec
 from fmdj_cloud.pipeline.keys import key_type
 from fmdj_cloud.pipeline.ledger_rows import evidence_json, failure_of, fit
@@ -142,6 +145,61 @@ def test_packed_bytes_of_any_kind_are_unpacked(wrap: type) -> None:
     packed = blob.pack({"rois": [{"ellipse": ARRAY}]}, compress=True)
     value = codec.decode(attribute("longblob", is_blob=True), wrap(packed))
     np.testing.assert_array_equal(value["rois"][0]["ellipse"], ARRAY)
+
+
+@pytest.mark.parametrize("told", ["honest", "too little", "none"])
+def test_a_blob_that_unpacks_to_gigabytes_costs_nothing_and_is_refused(told: str) -> None:
+    size = 32 << 20
+    inflated = b"dj0\0" + b"\0" * size
+    lengths = {"honest": len(inflated), "too little": 100, "none": 0}
+    packed = b"ZL123\0" + lengths[told].to_bytes(8, "little") + zlib.compress(inflated)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"more than 1 MiB|damaged"):
+        codec.decode(attribute("longblob", is_blob=True), packed, max_mib=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_blob_that_is_packed_twice_is_refused() -> None:
+    once = blob.pack(np.zeros(1 << 18), compress=True)
+    twice = b"ZL123\0" + len(once).to_bytes(8, "little") + zlib.compress(once)
+    with pytest.raises(ValueError, match="packed twice"):
+        codec.unpack(twice)
+
+
+def nested(depth: int) -> list[object]:
+    found: list[object] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"sbin": 1 << 20_000}, {1 << 20_000: 4}, {"rois": nested(60)}, {"a": np.array([1 << 20_000], object)}],
+    ids=["number", "name", "depth", "array"],
+)
+def test_parameters_that_nobody_could_show_are_refused_before_anybody_compares_them(
+    value: dict[object, object],
+) -> None:
+    column = attribute("longblob", is_blob=True)
+    with pytest.raises(ValueError, match=r"bits|deep"):
+        codec.decode_parameters(column, blob.pack(value))
+
+
+def test_parameters_that_are_nearly_nothing_and_unpack_to_much_are_refused() -> None:
+    column = attribute("longblob", is_blob=True)
+    with pytest.raises(ValueError, match="times its size"):
+        codec.decode_parameters(column, blob.pack({"x": np.zeros(1 << 20)}))
+    noise = np.random.default_rng(1).random(1 << 20)
+    drawn = {"rois": [{"ellipse": np.ones((480, 640), bool)}] * 10, "motion": noise}
+    np.testing.assert_array_equal(codec.decode_parameters(column, blob.pack(drawn))["motion"], noise)
+
+
+def test_parameters_as_labs_write_them_are_taken() -> None:
+    value = {"sbin": 4, "rois": [{"ellipse": ARRAY, "yrange": (1, 2)}], "proc": {"filenames": [["a.avi"]]}, 3: None}
+    assert params_digest(codec.decode_parameters(attribute("longblob", is_blob=True), blob.pack(value)))
 
 
 def test_what_datajoint_has_decoded_stays_as_it_is() -> None:
