@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,19 @@ def compare(theirs: SignalsReader, ours: SignalsReader) -> tuple[Difference, ...
     Parameters
     ----------
     theirs, ours : SignalsReader
-        Of the same regions.
+        Facemap's and turbo's.
 
     Returns
     -------
     tuple of Difference
-        ``avgframe``, ``avgmotion``: `max difference`, gray levels. ``motion``: `max difference`, part of the largest
-        value. ``motSVD``, ``movSVD``: `components` (ours less theirs), `least |r| of 10` (correlation of each of the
-        first masks with its counterpart), `overlap of <k>` (of the subspaces of the first k masks, 0 to 1),
-        `energy` (of our projections, in parts of theirs). ``pupil``: `area` and `centre`, largest relative difference
-        (centre: pixels). ``blink``: `max difference`, part of the largest value. ``running``: `equal`, part of the
-        frames.
+        ``region``: `only Facemap's` or `only turbo's`, of one that the other doesn't have. ``avgframe``,
+        ``avgmotion``: `max difference`, gray levels. ``motion``: `max difference`, part of the largest value.
+        ``motSVD``, ``movSVD``: `components` (ours less theirs), `least |r| of 10` (correlation of each of the first
+        masks with its counterpart), `overlap of <k>` (of the subspaces of the first k masks, 0 to 1), `singular values
+        of 10` (largest relative difference), `energy` (of our projections, in parts of theirs). ``pupil``: `area` and
+        `centre`, largest relative difference (centre: pixels); `axes`, the same of the ellipse's matrix of second
+        moments, in which lengths and directions are one. ``blink``: `max difference`, part of the largest value.
+        ``running``: `equal`, part of the frames.
     """
     return tuple(_all(theirs, ours))
 
@@ -57,7 +59,14 @@ def _all(theirs: SignalsReader, ours: SignalsReader) -> Iterator[Difference]:
     for name, pair in zip(("avgframe", "avgmotion"), _pairs(theirs.summary(), ours.summary()), strict=True):
         value = None if pair is None else _largest(_apart(*pair))
         yield Difference(roi_no=None, region="", signal=name, measure="max difference", value=value)
+    both = [{region.roi_no: region.name for region in reader.regions()} for reader in (theirs, ours)]
+    for number in sorted(both[0].keys() ^ both[1].keys()):
+        whose = int(number in both[1])
+        name, measure = both[whose][number], ("only Facemap's", "only turbo's")[whose]
+        yield Difference(roi_no=number, region=name, signal="region", measure=measure, value=None)
     for region in ours.regions():
+        if region.roi_no not in both[0]:
+            continue
         for signal, measure, value in _region(theirs, ours, region):
             yield Difference(roi_no=region.roi_no, region=region.name, signal=signal, measure=measure, value=value)
 
@@ -82,6 +91,9 @@ def _region(theirs: SignalsReader, ours: SignalsReader, region: RegionInfo) -> I
         area, mine = pupils[0]["area"], pupils[1]["area"]
         yield "pupil", "area", _largest(_apart(area, mine) / np.fmax(np.abs(area), 1.0))
         yield "pupil", "centre", _largest(_apart(pupils[0]["com"], pupils[1]["com"]))
+        yield "pupil", "axes", _axes(pupils[0], pupils[1])
+    elif pupils != (None, None):
+        yield "pupil", "area", None
     traces = theirs.blink(number), ours.blink(number)
     if _any(*traces):
         yield "blink", "max difference", _relative(*traces)
@@ -111,6 +123,11 @@ def _basis(
     for size in SUBSPACES:
         if size <= common:
             yield signal, f"overlap of {size}", float(np.sum((a[:size] @ b[:size].T) ** 2) / size)
+    yield (
+        signal,
+        f"singular values of {_LEADING}",
+        _singular(*(reader.singular_values(number, basis) for reader in (theirs, ours))),
+    )
     energies = [_energy(reader, number, basis) for reader in (theirs, ours)]
     yield signal, "energy", energies[1] / energies[0] if energies[0] else None
 
@@ -119,6 +136,25 @@ def _masks(reader: SignalsReader, number: int, basis: Basis, count: int) -> Arra
     """Return the first masks, (c, pixels) float64, of unit norm."""
     masks = reader.components(number, basis, 0, count)[0].reshape(count, -1).astype(np.float64)
     return np.asarray(masks / np.maximum(np.linalg.norm(masks, axis=1, keepdims=True), np.finfo(float).tiny))
+
+
+def _singular(theirs: Array | None, ours: Array | None) -> float | None:
+    """Return how far leading singular values are apart; Facemap keeps those of one region alone."""
+    if theirs is None or ours is None:
+        return None
+    leading = min(len(theirs), len(ours), _LEADING)
+    values = theirs[:leading]
+    return _largest(_apart(values, ours[:leading]) / np.maximum(values, np.finfo(np.float32).tiny))
+
+
+def _axes(theirs: Mapping[str, Array], ours: Mapping[str, Array]) -> float:
+    """Return how far ellipses are apart, whatever the order and the signs of their axes."""
+    a, b = (
+        np.einsum("nij,nj,nkj->nik", pupil["axdir"], pupil["axlen"], pupil["axdir"]).reshape(-1, 4)
+        for pupil in (theirs, ours)
+    )
+    size = np.linalg.norm(a, axis=1, keepdims=True)
+    return _largest(_apart(a, b) / np.fmax(size, 1.0))
 
 
 def _energy(reader: SignalsReader, number: int, basis: Basis) -> float:

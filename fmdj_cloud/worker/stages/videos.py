@@ -8,7 +8,7 @@ from typing import Any
 
 from fmdj_cloud.contracts import VideoRef
 from fmdj_cloud.errors import BudgetError, InputError, StoppedError
-from fmdj_cloud.storage.ranged import CHUNK, RangedObject
+from fmdj_cloud.storage.ranged import CHUNK, Chunks, RangedObject
 from fmdj_cloud.worker.fetch import fetch_videos, video_trouble
 from fmdj_cloud.worker.handover import WHOLE_FILE, ChildResult
 from fmdj_cloud.worker.pod import Pod
@@ -21,8 +21,11 @@ _CHUNKS = 128
 """Requests at least for what is read of a file, so that little is read beyond it."""
 _CHUNK_MIN = 1 << 16
 _MEMORY = 64 << 20
-"""Chunks of all files together, as long as each has :data:`_KEPT_MIN`."""
-_KEPT_MIN = 12
+"""Chunks of all files together."""
+_CHUNKS_PER_VIEW = 12
+"""For which there is room at least, since all views are read at the same time."""
+_THREADS = 8
+"""That fetch chunks, of all files together."""
 
 
 def compute_on_videos(pod: Pod, extents: Sequence[Extent], *, ranged: bool, **fields: Any) -> tuple[ChildResult, int]:
@@ -64,11 +67,12 @@ def _in_ranges(pod: Pod, extents: Sequence[Extent], **fields: Any) -> tuple[Chil
     needed = {(extent.row, extent.view): extent for extent in extents}
     refs = [ref for row in pod.spec.videos for ref in row]
     places = [(row, view) for row, refs_of in enumerate(pod.spec.videos) for view in range(len(refs_of))]
+    chunks = Chunks(_MEMORY, _THREADS)
     objects = [
-        _open(pod, ref, needed.get(place, Extent(row=0, view=0, start=0, stop=0)), len(needed))
+        _open(pod, ref, needed.get(place, Extent(row=0, view=0, start=0, stop=0)), chunks)
         for ref, place in zip(refs, places, strict=True)
     ]
-    with RangeServer(objects) as server:
+    with RangeServer(objects, chunks) as server:
         try:
             result = pod.compute(ranges=str(server.path), **fields)
         except (StoppedError, BudgetError):
@@ -84,10 +88,10 @@ def _in_ranges(pod: Pod, extents: Sequence[Extent], **fields: Any) -> tuple[Chil
         return result, server.bytes_read
 
 
-def _open(pod: Pod, ref: VideoRef, extent: Extent, files: int) -> RangedObject:
-    chunk = max(_CHUNK_MIN, min(CHUNK, (extent.stop - extent.start) // _CHUNKS))
-    kept = max(_KEPT_MIN, _MEMORY // (chunk * max(1, files)))
-    return RangedObject(pod.store, ref.uri, ref.size, ref.etag, until=extent.stop, chunk=chunk, kept=kept)
+def _open(pod: Pod, ref: VideoRef, extent: Extent, chunks: Chunks) -> RangedObject:
+    most = min(CHUNK, _MEMORY // (_CHUNKS_PER_VIEW * len(pod.spec.videos[0])))
+    chunk = max(_CHUNK_MIN, min(most, (extent.stop - extent.start) // _CHUNKS))
+    return RangedObject(pod.store, ref.uri, ref.size, ref.etag, until=extent.stop, chunk=chunk, chunks=chunks)
 
 
 def _check(refs: Sequence[VideoRef], objects: Sequence[RangedObject]) -> None:

@@ -19,6 +19,7 @@ import h5py
 import numpy.typing as npt
 
 from fmdj_cloud.errors import StorageError
+from fmdj_cloud.worker.stage_files import check_own
 from fmdj_cloud.worker.turbo.mapped import mapped
 from fmdj_cloud.worker.turbo.regions import Movement
 
@@ -100,6 +101,7 @@ def read_bases(path: Path) -> Bases:
                     f"{path.name} is {found[0]} version {found[1]}, not {_FORMAT} version {_VERSION}: compute the task "
                     "again with one version of fmdj in all its stages."
                 )
+            check_own(file)
             return Bases(
                 nframes=int(file.attrs["nframes"]),
                 avgframe=file["avgframe"][()],

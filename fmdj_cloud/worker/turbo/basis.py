@@ -2,7 +2,9 @@
 
 Facemap's schedule (:mod:`fmdj_cloud.worker.turbo.schedule`). All frames that it names are decoded once, in their
 order, which costs least where frames depend on those before them, and kept in the recording's cache; the chunks are
-then decomposed from there, two at a time, so that what one thread alone can do (eigenvectors) leaves none idle.
+then decomposed from there, two at a time, so that what one thread alone can do (eigenvectors) leaves none idle. Where
+the cache hasn't room for all, those of the means (a thousand at most) come first and have what room there is, and the
+chunks are decoded as they are decomposed: with the projection, none is decoded more than twice either.
 Memory, with P bins of all views, T = 1,000 frames of a chunk, C chunks (at most 15) and b bytes of a sum (1, 2 or 4):
 
     4 T P b                   chunks, and a ROI's part of them
@@ -15,6 +17,7 @@ With Facemap's basis, scikit-learn copies what it decomposes: 3 x 4 x 250 C P fo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,8 @@ from fmdj_cloud.worker.turbo.regions import Movement, Region
 from fmdj_cloud.worker.turbo.schedule import basis_chunks, mean_runs, sampled
 from fmdj_cloud.worker.turbo.shelf import Shelf
 from fmdj_cloud.worker.turbo.team import Team
+
+log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
@@ -75,7 +80,7 @@ def find_bases(
     reader = _Reader(recording, want, on_frames)
     scale = 1 / recording.sbin**2
     means = _Means(mean_runs(frames), recording.pixels)
-    for block in reader.each(sampled(frames, basis=bool(regions))):
+    for block in reader.each(_read_first(recording, frames, want, basis=bool(regions))):
         means.add(block)
     mean: dict[Movement, Array] = {"mot": means.motion(scale), "mov": means.frame(scale)}
     chunks = basis_chunks(recording.nframes) if regions else ()
@@ -101,6 +106,16 @@ def find_bases(
         avgmotion=mean["mot"],
         subspaces={(one.region.slot, one.movement): one.merged() for one in made},
     )
+
+
+def _read_first(recording: Recording, frames: Sequence[int], want: Wanted, *, basis: bool) -> tuple[Range, ...]:
+    """Return the frames that are decoded before any chunk is decomposed: all, if they can be kept until then."""
+    for ranges in dict.fromkeys([sampled(frames, basis=basis), sampled(frames, basis=False)]):
+        count = sum(stop - start for start, stop in ranges)
+        if recording.can_keep(count, want):
+            return ranges
+        log.info("there is no room to keep %d frames until they are needed again", count)
+    return ranges
 
 
 class _Reader:

@@ -104,11 +104,12 @@ def add_motion(sums: Array, totals: Array) -> None:
 class Centred:
     """Frames of a chunk, or their differences, without the mean and without each one's own mean over the bins.
 
-    Facemap's decomposition takes the latter off too. Nothing is held but the sums: values are made piece by piece.
+    Facemap's decomposition takes the latter off too. It was seen to leave the first frame, which has no difference,
+    out of the frames as well. Nothing is held but the sums: values are made piece by piece.
 
     Parameters
     ----------
-    sums : ndarray of unsigned integers, shape (n, P)
+    sums : ndarray of unsigned integers, shape (n + 1, P)
     movement : {"mot", "mov"}
     mean : ndarray of float32, shape (P,)
         Of the differences, or of the frames; gray levels.
@@ -116,17 +117,17 @@ class Centred:
     """
 
     def __init__(self, sums: Array, movement: Movement, mean: Array, scale: float) -> None:
-        self._sums = sums
+        self._sums = sums if movement == "mot" else sums[1:]
         self._movement = movement
         self._mean = mean
         self._scale = np.float32(scale)
-        self.rows = len(sums) - (movement == "mot")
+        self.rows = len(sums) - 1
         self.pixels = sums.shape[1]
         totals = np.empty(self.rows, np.int64)
         if movement == "mot":
             _motion_totals(sums, totals)
         else:
-            totals[:] = sums.sum(axis=1, dtype=np.int64)
+            totals[:] = self._sums.sum(axis=1, dtype=np.int64)
         own = totals * (float(self._scale) / self.pixels) - float(mean.mean(dtype=np.float64))
         self._level = own.astype(np.float32)
 

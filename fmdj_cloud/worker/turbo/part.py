@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmdj_cloud.errors import StorageError
+from fmdj_cloud.worker.stage_files import check_own
 from fmdj_cloud.worker.turbo.mapped import mapped
 
 Array = npt.NDArray[Any]
@@ -96,6 +97,7 @@ class Part:
                         f"{path.name} is {found[0]} version {found[1]}, not {_FORMAT} version {_VERSION}: compute the "
                         "task again with one version of fmdj in all its stages."
                     )
+                check_own(file)
                 self.start, self.stop = int(file.attrs["start"]), int(file.attrs["stop"])
                 self._arrays: dict[str, Array] = {}
                 file.visititems(lambda name, item: self._take(name, item))

@@ -10,11 +10,12 @@ import pytest
 from fmdj_cloud.contracts import Stage
 from fmdj_cloud.settings import StorageSettings
 from fmdj_cloud.storage import open_store
-from fmdj_cloud.storage.ranged import RangedObject
+from fmdj_cloud.storage.ranged import Chunks, RangedObject
 from fmdj_cloud.worker.header_index import header_index
 from fmdj_cloud.worker.index import read_index
 from fmdj_cloud.worker.ranges import RangeServer, RemoteFile
 from fmdj_cloud.worker.reach import read_reach
+from fmdj_cloud.worker.stages import videos
 from fmdj_cloud.worker.turbo.frames import Recording
 from tests.support.shards.same import assert_same_svd
 from tests.support.turbo import coded
@@ -73,6 +74,23 @@ def test_a_pod_reads_little_more_than_its_share(lab, face, plain):
         assert share < 0.25 * size
         assert share < lab.part(spec, index).bytes_read <= share + 10 * CHUNK
     assert lab.basis(spec).bytes_read <= size
+
+
+def test_many_small_files_share_one_cache_of_chunks(lab, premises, luma, plain, monkeypatch):
+    paths = [coded.write(premises / f"m{number}.avi", luma[60 * number : 60 * (number + 1)]) for number in range(20)]
+    whole = lab.spec([[path] for path in paths], svd=plain)
+    lab.do_all(whole)
+    made = []
+
+    def chunks(room, threads):
+        made.append((room, threads))
+        return Chunks(room, threads)
+
+    monkeypatch.setattr(videos, "Chunks", chunks)
+    spec = lab.spec([[path] for path in paths], svd=plain, shards=2)
+    lab.do_all(spec)
+    assert made == [(64 << 20, 8)] * 3  # one for each pod
+    assert_same_svd(lab, whole, spec)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Case:
 
 def _plain(folder: Path) -> Case:
     recording = generate(RecordingSpec("plain", 128, 96, (2100,), noise=CALM, seed=3), folder)
-    return Case("plain", recording.videos, SvdParams(sbin=4), folder, recording)
+    return Case("plain", recording.videos, SvdParams(sbin=4, mov_svd=True), folder, recording)
 
 
 def _everything(folder: Path) -> Case:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 NEAR = 0.005
 """Components whose singular values differ by less (relative) are turned into each other by rounding."""
 ROUNDING = 2e-5
+WINDOW = 25
 
 
 def figures(theirs, ours, signal: str, measure: str) -> list[float]:
@@ -88,17 +89,26 @@ def test_signs_are_facemaps(case):
             assert np.all(np.einsum("ij,ij->i", masks(a, number, basis)[:5], masks(b, number, basis)[:5]) > 0)
 
 
-@pytest.mark.parametrize("case", ["plain", "odd colour"], indirect=False)
-def test_facemaps_own_basis_is_found_component_by_component(case_of, case):
-    case = case_of(case)
+def around(values: np.ndarray) -> np.ndarray:
+    """Return for each component the largest value of those near it: one difference is one throw of a die."""
+    return np.array([values[max(0, k - WINDOW) : k + WINDOW + 1].max() for k in range(len(values))])
+
+
+def test_facemaps_own_basis_is_found_component_by_component(case):
+    """Each is as close as twice what Facemap's own differ by between one and two threads of BLAS."""
+    compared = 0
     with case.facemap.reader as a, case.facemap_two_threads.reader as b, case.randomized.reader as c:
-        for number, basis in svds(a):
-            theirs = masks(a, number, basis)
-            values = a.singular_values(number, basis)
-            own = unlikeness(theirs, masks(b, number, basis), values)
-            found = unlikeness(theirs, masks(c, number, basis), values)
-            assert len(found) == len(theirs)
-            assert found.max() <= 2 * max(own.max(), ROUNDING)
+        for number, basis in svds(c):
+            theirs, again, ours = (masks(reader, number, basis) for reader in (a, b, c))
+            values = c.singular_values(number, basis)
+            found = unlikeness(theirs, ours, values)
+            own = around(unlikeness(theirs, again, values)[: len(found)])
+            # Those of nothing but rounding, which Facemap keeps, are left out of ours
+            assert len(found) == len(ours)
+            assert len(theirs) == len(ours) or a.singular_values(number, basis)[len(ours)] < 1e-6 * values[0]
+            np.testing.assert_array_less(found, 2 * np.maximum(own, ROUNDING))
+            compared += 1
+        assert compared == len(list(svds(a)))
 
 
 def test_masks_are_orthonormal(case):
@@ -132,6 +142,7 @@ def test_pupil_and_blink_are_facemaps_on_clean_frames(case_of):
             for name, values in b.pupil(number).items():
                 if not name.startswith("ax"):
                     np.testing.assert_allclose(values, a.pupil(number)[name], rtol=1e-3, atol=1e-3)
+        assert max(figures(case.facemap, case.exact, "pupil", "axes")) < 1e-3
         for index in of_kind(case.params, RoiKind.BLINK):
             number = roi_number(case.params, index)
             np.testing.assert_array_equal(b.blink(number), a.blink(number))

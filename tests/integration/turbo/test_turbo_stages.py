@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fmdj_cloud.errors import StorageError
+from fmdj_cloud.worker.turbo.frames import Recording
 from fmdj_cloud.worker.turbo.part import Part, Parts
 from tests.support.turbo import runs
 
@@ -35,6 +36,25 @@ def test_results_are_the_same_bit_by_bit(case_of, tmp_path, otherwise):
     ours, theirs = case.exact.procs["main"].read_bytes(), other.procs["main"].read_bytes()
     folders = [str(ran.procs["main"].parent).encode() for ran in (case.exact, other)]
     assert ours.partition(folders[0])[2] == theirs.partition(folders[1])[2]  # after save_path, all is alike
+
+
+@pytest.mark.parametrize(("room", "most"), [(1 << 30, 1), (1100 * 768 * 2, 2), (0, 3)])
+def test_frames_are_decoded_no_more_often_than_room_to_keep_them_demands(case_of, tmp_path, monkeypatch, room, most):
+    case = case_of("plain")
+    decoded = np.zeros(2100, int)
+    fill = Recording._fill
+
+    def counted(self, piece, buffer):
+        decoded[piece.start : piece.stop] += 1
+        fill(self, piece, buffer)
+
+    monkeypatch.setattr(Recording, "_fill", counted)
+    made = runs.turbo(case.videos, case.params, tmp_path / "made", room=room)
+    assert decoded.max() == most
+    assert np.count_nonzero(decoded > 2) <= 1000
+    expected, found = arrays(case.exact.signals), arrays(made.signals)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 def test_parts_that_leave_frames_out_are_refused(case_of, tmp_path):

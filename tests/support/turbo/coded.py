@@ -35,15 +35,18 @@ def write(
     color_range: int = 0,
     options: Mapping[str, str] | None = None,
     stamps: np.ndarray | None = None,
+    rate: Fraction = Fraction(30),
+    container: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a video.
 
-    `chroma` is one level for all, or one for each frame; `stamps` are times in 1/1000 s.
+    `chroma` is one level for all, or one for each frame; `stamps` are times in 1/1000 s. `options` are the
+    encoder's, `container` the container's.
     """
     levels = np.broadcast_to(np.asarray(chroma), len(luma))
     height, width = luma.shape[1:]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=Fraction(30))
+    with av.open(str(path), "w", options=dict(container or {})) as sink:
+        stream = sink.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         context = stream.codec_context
         context.thread_count = 1
@@ -65,8 +68,8 @@ def write(
                     pixels[:, :width] = image
             if stamps is not None:
                 frame.pts, frame.time_base = int(stamps[number]), Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            sink.mux(stream.encode(frame))
+        sink.mux(stream.encode(None))
     return path
 
 

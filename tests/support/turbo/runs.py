@@ -88,13 +88,13 @@ def turbo(
     threads: int = 1,
     edges: Sequence[int] = (),
     cache: bool = True,
+    room: int = 1 << 30,
 ) -> Ran:
     """Run the turbo engine, in parts with the edges given, each multiple of a block; without a cache as in pods."""
     folder.mkdir(parents=True)
     found = inputs(videos, params)
     basis_path = folder / "basis.h5"
-    room = 1 << 30 if cache else 0
-    with Cache(room) as kept, found.recording(threads, kept) as recording:
+    with Cache(room if cache else 0) as kept, found.recording(threads, kept) as recording:
         basis_stage(
             recording,
             found.counts.frames,

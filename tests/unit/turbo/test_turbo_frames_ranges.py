@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from tests.support.turbo import coded
 
 N = 90
 H264 = {"crf": "18", "preset": "medium", "b_strategy": "0"}
+LIBX264 = {"codec": "libx264", "pixel_format": "yuv420p", "options": {"g": "10", "bf": "0"}}
 FILES = {
     "mjpeg": (".avi", "mjpeg", "yuvj420p", {}),
     "h264": (".mp4", "libx264", "yuv420p", {**H264, "g": "10", "bf": "0"}),
@@ -53,6 +56,51 @@ def test_the_header_tells_what_the_packets_tell(video):
     assert (found.keys, found.stamps) == (expected.keys, expected.stamps)
     assert found.facts.frames == found.facts.header_frames == N
     np.testing.assert_allclose(found.times_ms, expected.times_ms)
+
+
+UNEVEN = np.r_[np.arange(45) * 10, 450 + np.arange(45) * 100]
+HELD = {
+    "ntsc.avi": {"rate": Fraction(30000, 1001)},
+    "ntsc.mp4": {**LIBX264, "rate": Fraction(30000, 1001)},
+    "uneven.mp4": {**LIBX264, "stamps": UNEVEN},
+    "uneven.mov": {"stamps": UNEVEN},
+    "uneven.mkv": {**LIBX264, "stamps": UNEVEN},
+    "odd.avi": {**LIBX264, "codec": "mpeg4", "rate": Fraction(2997, 100), "options": {}},
+    "fragments.mp4": {**LIBX264, "container": {"movflags": "frag_keyframe+empty_moov"}},
+    "bare.h264": LIBX264,
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_rate_and_frames_that_a_header_claims_are_opencvs_wherever_a_file_lies(tmp_path, name):
+    path = coded.write(tmp_path / name, coded.moving(N, 48, 64), **HELD[name])
+    capture = cv2.VideoCapture(str(path))
+    claimed = capture.get(cv2.CAP_PROP_FPS), max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    here, remote = read_index(path), index_of(path)
+    assert (here.facts.fps, here.facts.header_frames) == claimed
+    assert remote is None or remote.facts == here.facts
+
+
+@pytest.mark.parametrize("flags", ["frag_keyframe", "frag_keyframe+empty_moov", "frag_keyframe+global_sidx"])
+def test_an_index_in_fragments_is_not_relied_on(tmp_path, flags):
+    """Of what is behind the first fragments nothing may be known, and frames at the end would be missing."""
+    for more in ("", "+default_base_moof"):
+        made = {**LIBX264, "container": {"movflags": flags + more}}
+        path = coded.write(tmp_path / "f.mp4", coded.moving(4 * N, 48, 64), **made)
+        assert read_index(path).facts.frames == 4 * N
+        assert index_of(path) is None
+
+
+def test_an_avi_with_frames_behind_its_index_is_not_relied_on(tmp_path):
+    luma = coded.moving(4 * N, 96, 128)
+    first, second = (coded.write(tmp_path / f"{k}.avi", luma[2 * N * k :][: 2 * N]).read_bytes() for k in (0, 1))
+    start = second.index(b"movi")
+    more = second[start - 8 : start + int.from_bytes(second[start - 4 : start], "little")]
+    path = tmp_path / "long.avi"
+    path.write_bytes(first + b"RIFF" + (4 + len(more)).to_bytes(4, "little") + b"AVIX" + more)
+    assert len(read_index(path).stamps or read_index(path).keys) > 2 * N
+    assert index_of(path) is None
+    assert index_of(tmp_path / "0.avi") is not None
 
 
 def test_a_range_is_all_that_is_read(video):
@@ -113,3 +161,28 @@ def test_frames_that_lie_beyond_the_files_end_dont_count(video):
 def test_what_is_no_video_is_an_error():
     with pytest.raises(InputError, match="can't be read as a video"):
         header_index("v.avi", io.BytesIO(b"nothing" * 99), 693)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_files_that_were_passed_are_closed(tmp_path, suffix):
+    luma = coded.moving(400, 16, 16)
+    codec = {".avi": {}, ".mp4": {"codec": "libx264", "pixel_format": "yuv420p", "options": {"g": "99"}}}[suffix]
+    paths = [coded.write(tmp_path / f"{k}{suffix}", luma[10 * k : 10 * k + 10], **codec) for k in range(40)]
+    files: list[io.BytesIO] = []
+    most = 0
+
+    def opened(path):
+        def anew():
+            nonlocal most
+            files.append(io.BytesIO(path.read_bytes()))
+            most = max(most, sum(not file.closed for file in files))
+            return files[-1]
+
+        return anew
+
+    indices = [[read_index(path)] for path in paths]
+    with Recording([[opened(path)] for path in paths], indices, [10] * 40, 1, threads=2) as recording:
+        found = coded.taken(recording, size=25)
+    np.testing.assert_array_equal(found, coded.taken(coded.record(*paths)))
+    assert most <= 3 * 2  # decoding, waiting, and read for a copy of a file's start
+    assert all(file.closed for file in files)

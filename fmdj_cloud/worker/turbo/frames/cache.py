@@ -54,6 +54,11 @@ class Cache:
             self._file.close()
             self._file = None
 
+    def has_room(self, size: int, largest: int) -> bool:
+        """Tell whether so many bytes surely find room beside what is kept, in pieces of at most `largest` bytes."""
+        rooms = self._memory_left, self._scratch_left
+        return max(*rooms, sum(rooms) - largest) >= size
+
     def put(self, block: Block) -> None:
         """Keep those frames of a block that aren't kept yet, as long as there is room."""
         for start, stop in missing(self, block.start, block.stop):

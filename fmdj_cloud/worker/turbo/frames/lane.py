@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fmdj_cloud.errors import InputError
 from fmdj_cloud.worker.index import Index
+from fmdj_cloud.worker.turbo.frames.bench import Bench
 from fmdj_cloud.worker.turbo.frames.luma import LumaDecoder, NotGrayError, Source, copy_start
 from fmdj_cloud.worker.turbo.frames.opencv import BgrDecoder
 
@@ -41,9 +42,11 @@ class Lane:
     index : Index
     threads : int
         Cores that are there for decoding.
+    bench : Bench
+        Where decoders wait that nobody uses.
     """
 
-    def __init__(self, source: Source, index: Index, threads: int) -> None:
+    def __init__(self, source: Source, index: Index, threads: int, bench: Bench) -> None:
         self._source = source
         self._index = index
         parallel = bool(index.stamps) and index.longest_wait <= PARALLEL_WITHIN
@@ -51,17 +54,14 @@ class Lane:
         """Whether one decoder decodes all: of long groups of frames, which its own threads share."""
         self._threads = threads if self.serial else 1
         self._lock = threading.Lock()
-        self._idle: list[LumaDecoder | BgrDecoder] = []
+        self._bench = bench
         self._known = False
         self.luma = bool(index.stamps)
         """Whether the luma plane is decoded."""
 
     def close(self) -> None:
         """Close the decoders that nobody uses."""
-        with self._lock:
-            for decoder in self._idle:
-                decoder.close()
-            self._idle.clear()
+        self._bench.dismiss(self)
 
     def read(self, start: int, stop: int) -> Iterator[Array]:
         """Yield frames ``start:stop``, each (height, at least width) uint8, which holds until the next.
@@ -93,21 +93,23 @@ class Lane:
         finally:
             with self._lock:
                 if isinstance(decoder, LumaDecoder) is self.luma:
-                    self._idle.append(decoder)
+                    self._rest(decoder)
                 else:
                     decoder.close()
 
     def _hire(self, start: int) -> LumaDecoder | BgrDecoder:
         """Return the decoder that is nearest before a frame, or any that is idle, or a new one."""
         with self._lock:
-            if self._idle:
-                best = min(
-                    self._idle, key=lambda d: start - d.next if 0 <= d.next <= start else self._index.facts.frames
-                )
-                self._idle.remove(best)
+            best: LumaDecoder | BgrDecoder | None = self._bench.take(
+                self, lambda d: start - d.next if 0 <= d.next <= start else self._index.facts.frames
+            )
+            if best is not None:
                 return best
             luma = self.luma
         return self._open_luma() if luma else BgrDecoder(self._path, self._index)
+
+    def _rest(self, decoder: LumaDecoder | BgrDecoder) -> None:
+        self._bench.sit(self, decoder, self._threads if isinstance(decoder, LumaDecoder) else 1)
 
     def _open_luma(self) -> LumaDecoder:
         return LumaDecoder(self._source, self._index, self._threads)
@@ -127,10 +129,7 @@ class Lane:
             if self.luma:
                 log.info("%s is decoded by OpenCV: %s", self._index.facts.name, why)
                 self.luma = False
-            for decoder in self._idle:
-                if isinstance(decoder, LumaDecoder):
-                    decoder.close()
-            self._idle = [decoder for decoder in self._idle if isinstance(decoder, BgrDecoder)]
+            self._bench.dismiss(self, LumaDecoder)
 
     def _compare(self) -> None:
         """Compare the first frames with OpenCV's, once."""
@@ -146,7 +145,7 @@ class Lane:
                 self.luma = False
                 mine.close()
             else:
-                self._idle.append(mine)
+                self._rest(mine)
 
     def _check(self, mine: LumaDecoder) -> None:
         """Raise NotGrayError unless a decoder yields what OpenCV does."""

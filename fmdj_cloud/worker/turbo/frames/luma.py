@@ -49,7 +49,8 @@ class LumaDecoder:
 
     def __init__(self, source: Source, index: Index, threads: int = 1) -> None:
         self._index = index
-        self._container: Any = av.open(str(source) if isinstance(source, Path) else source())
+        self._file = None if isinstance(source, Path) else source()
+        self._container: Any = av.open(str(source) if self._file is None else self._file)
         self._stream = self._container.streams.video[0]
         context = self._stream.codec_context
         context.thread_type = "FRAME" if threads > 1 else "NONE"
@@ -65,7 +66,10 @@ class LumaDecoder:
 
     def close(self) -> None:
         """Close the file."""
+        self._frames = iter(())
         self._container.close()
+        if self._file is not None:  # PyAV leaves it open
+            self._file.close()
 
     def read(self, start: int, stop: int) -> Iterator[Array]:
         """Yield frames ``start:stop``, each (height, at least width) uint8, which holds until the next.
@@ -151,7 +155,7 @@ def copy_start(source: Callable[[], BinaryIO], folder: Path) -> Path:
     """Copy the first packets of a video to a file that OpenCV can read."""
     path = folder / "start.mkv"
     container: Any
-    with av.open(source()) as container, av.open(str(path), "w") as sink:
+    with source() as file, av.open(file) as container, av.open(str(path), "w") as sink:
         stream = container.streams.video[0]
         copy = sink.add_stream_from_template(stream)
         for packet in itertools.islice(container.demux(stream), _START):

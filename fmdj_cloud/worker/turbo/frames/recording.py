@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fmdj_cloud.worker.index import Index
 from fmdj_cloud.worker.svd.geometry import Size, binned_pixels, binned_size
+from fmdj_cloud.worker.turbo.frames.bench import Bench
 from fmdj_cloud.worker.turbo.frames.binning import add_bins
 from fmdj_cloud.worker.turbo.frames.block import BLOCK, Block, Range, Wanted, edges, sum_type
 from fmdj_cloud.worker.turbo.frames.cache import Cache, missing
@@ -67,8 +68,10 @@ class Recording:
         self._threads = threads
         self._cache = cache
         self._kept: Wanted | None = None
+        self.bench = Bench(threads * len(indices[0]))
+        """Decoders that wait: of all files as many as one file of each view may have."""
         self._lanes = [
-            [Lane(source, index, threads) for source, index in zip(row, found, strict=True)]
+            [Lane(source, index, threads, self.bench) for source, index in zip(row, found, strict=True)]
             for row, found in zip(videos, indices, strict=True)
         ]
         self.sbin = sbin
@@ -108,6 +111,11 @@ class Recording:
         """Return the memory that blocks take."""
         binned = self.pixels * np.dtype(sum_type(self.sbin)).itemsize if want.binned else 0
         return BUFFERS * size * (binned + sum(crop.pixels for crop in want.crops))
+
+    def can_keep(self, frames: int, want: Wanted = _EVERYTHING) -> bool:
+        """Tell whether the cache surely has room for so many frames."""
+        each = self.buffer_bytes(1, want) // BUFFERS
+        return self._cache is not None and self._cache.has_room(frames * each, BLOCK * each)
 
     def check_ends(self) -> None:
         """Decode the last frame of every file, the first to be missing where one was cut off.
