@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fmdj_cloud.audit.findings import Certainty
+
 Array = npt.NDArray[Any]
 Box = tuple[int, int, int, int]
 """y0, y1, x0, x1 in pixels of the view."""
 FULL = "full frame"
+SIGNALS = {"Pupil": "pupil/area", "Blink": "blink/trace", "Running": "running/displacement"}
+"""Tables of ours, and the dataset that a region of theirs has in the file."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,18 @@ class RecordingFacts:
     duration_s : float or None
     files : int
         Sequential files.
+    views : int
+        Files that were recorded at the same time: element-facemap's nframes counts the frames of all of them.
+    rate : float or None
+        Frames per second as the videos say; element-facemap's fps is cut to a whole number.
     """
 
     nframes: int | None = None
     fps: float | None = None
     duration_s: float | None = None
     files: int = 1
+    views: int = 1
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,8 @@ class SvdTable:
         Basis (``mot``, ``mov``) and region of the file whose first time courses these are.
     differing : tuple of int
         Components that aren't those of the file's region.
+    absent : tuple of int
+        Numbers between the first and the last component that no row has.
     """
 
     count: int
@@ -83,6 +95,7 @@ class SvdTable:
     copied: bool | None = None
     alike: frozenset[tuple[str, int]] = frozenset()
     differing: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,8 +112,10 @@ class SvdFacts:
         roi_no -> (n, 2).
     running_origin : str
         What the run's manifest says of running: ``facemap``, ``repaired`` ...; empty where nothing is known.
-    summary : (int, int) or None
-        Shape of the mean frame.
+    summary : tuple of int or None
+        Shape of the mean frame; None where Summary has no row.
+    signals : frozenset of (str, int)
+        Table of ours and roi_no of every row in it.
     """
 
     recording: RecordingFacts
@@ -108,7 +123,8 @@ class SvdFacts:
     svd: Mapping[tuple[str, int], SvdTable] = field(default_factory=dict)
     running: Mapping[int, Array] = field(default_factory=dict)
     running_origin: str = ""
-    summary: tuple[int, int] | None = None
+    summary: tuple[int, ...] | None = None
+    signals: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -143,11 +159,26 @@ class SvdTruth:
         None where only the task tells.
     components : Mapping
         (basis, roi_no) -> number of components; empty where only the task tells.
+    most : int or None
+        Components of a region and SVD that are loaded at most; all by default.
+    svds : frozenset of (str, int)
+        Basis and roi_no of what should be there; None of the numbers is known where only the task tells.
+    signals : frozenset of (str, int)
+        As of the facts; empty where they aren't expected.
+    running : Mapping
+        roi_no -> (n, 2); empty where the file has none.
+    lacking : Certainty or None
+        How sure it is that what the rows lack should be there; None: not at all.
     """
 
     regions: tuple[WantedRegion, ...]
     nframes: int | None = None
     components: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    most: int | None = None
+    svds: frozenset[tuple[str, int]] = frozenset()
+    signals: frozenset[tuple[str, int]] = frozenset()
+    running: Mapping[int, Array] = field(default_factory=dict)
+    lacking: Certainty | None = None
 
     @property
     def of_file(self) -> bool:
@@ -170,6 +201,8 @@ class PoseFacts:
         Body parts whose points aren't the file's.
     swapped : tuple of str
         Those of them whose x is the file's y.
+    declared : tuple of str
+        Body parts of the task's model; empty where they aren't known.
     """
 
     recording: RecordingFacts
@@ -178,6 +211,7 @@ class PoseFacts:
     parts: Mapping[str, tuple[int, ...]]
     differing: tuple[str, ...] = ()
     swapped: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,10 +223,13 @@ class PoseTruth:
     nframes : int
     seconds : float
         That computing took; 0 where the file doesn't say.
+    parts : tuple of str
+        Body parts.
     """
 
     nframes: int
     seconds: float = 0.0
+    parts: tuple[str, ...] = ()
 
 
 def box_of(yrange: Any, xrange: Any) -> Box | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,18 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmdj_cloud.contracts import Manifest, RunPlan, RunState, TaskRecord
+from fmdj_cloud.contracts import Manifest, RunPlan, RunSpec, RunState, TaskRecord
 from fmdj_cloud.control.plan_import import plan_import
 from fmdj_cloud.errors import FmdjError, InputError
+from fmdj_cloud.load.pose_rows import INFERENCE_STAGE
 from fmdj_cloud.load.read import fetched_signals, read_published
 from fmdj_cloud.load.scratch import scratch_folder
-from fmdj_cloud.names import POSE_SUFFIX, pose_metadata
+from fmdj_cloud.names import POSE_SUFFIX, display_key, pose_metadata
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.settings import Settings
 from fmdj_cloud.signals_h5 import SignalsReader
 from fmdj_cloud.storage.base import Store
 
+logger = logging.getLogger(__name__)
 _READER = ("-m", "fmdj_cloud.worker.importing.reader")
 _MAX_ANSWER = 64 << 20
 _TIME_LIMIT_S = 6 * 3600.0
@@ -48,6 +51,12 @@ class OpenFiles:
         What it was compared with.
     manifest : Manifest or None
         Of our own run.
+    spec : RunSpec or None
+        Of our own run.
+    accepted : frozenset of str
+        Checks of quality control that a person has overridden.
+    views : int
+        Files that were recorded at the same time, as existing files say; 0 where nothing does.
     seconds : float
         That computing took, 0 where nothing says so.
     problem : str
@@ -57,6 +66,9 @@ class OpenFiles:
     signals: SignalsReader | None
     name: str
     manifest: Manifest | None = None
+    spec: RunSpec | None = None
+    accepted: frozenset[str] = frozenset()
+    views: int = 0
     seconds: float = 0.0
     problem: str = ""
 
@@ -69,9 +81,15 @@ class Files:
     settings : Settings
     ledger : Ledger
     store : Store
+
+    Attributes
+    ----------
+    limits : LoadSettings
+        How what they hold is loaded.
     """
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store) -> None:
+        self.limits = settings.load
         self._settings = settings
         self._ledger = ledger
         self._store = store
@@ -98,6 +116,9 @@ class Files:
                     found = find(stack, lab, task)
                 except FmdjError as error:
                     problems.append(error.sentence)
+                except Exception as error:  # what no reader takes apart raises anything
+                    logger.warning("The files of %s can't be opened", display_key(task.key), exc_info=error)
+                    problems.append(f"The files can't be opened ({type(error).__name__}: {error}).")
                 if found is not None:
                     break
             yield found or OpenFiles(None, "themselves", problem=" ".join(problems))
@@ -108,10 +129,12 @@ class Files:
         attempt = None if run is None else self._ledger.attempt(run.run_id, run.attempt)
         if run is None or attempt is None or run.state is not RunState.LOADED:
             return None
-        _, manifest = read_published(self._store, run, attempt)
+        spec, manifest = read_published(self._store, run, attempt)
         path = stack.enter_context(fetched_signals(self._store, attempt.folder, manifest, self._settings.load.workdir))
         signals = stack.enter_context(SignalsReader(path))
-        return OpenFiles(signals, f"run {run.run_id}", manifest, manifest.timings_s.get("pose", 0.0))
+        accepted = frozenset({*spec.accept, *self._ledger.accepted(run)})
+        seconds = manifest.timings_s.get(INFERENCE_STAGE, 0.0)
+        return OpenFiles(signals, f"run {run.run_id}", manifest, spec, accepted, seconds=seconds)
 
     def _that_exist(self, stack: contextlib.ExitStack, lab: Lab, task: TaskRecord) -> OpenFiles:
         plan = plan_import(task, lab.settings, self._store, self._settings).plan
@@ -120,7 +143,12 @@ class Files:
             self._store.download(ref.uri, folder / ref.name, size=ref.size, etag=ref.etag, version_id=ref.version_id)
         answer = _read_apart(folder, _job(plan, folder))
         signals = stack.enter_context(SignalsReader(folder / "signals.h5"))
-        return OpenFiles(signals, plan.imports[0].uri, seconds=float(answer.get("seconds", 0.0)))
+        return OpenFiles(
+            signals,
+            plan.imports[0].uri,
+            views=len(answer.get("sizes", ())),
+            seconds=float(answer.get("seconds", 0.0)),
+        )
 
 
 def _job(plan: RunPlan, folder: Path) -> dict[str, Any]:

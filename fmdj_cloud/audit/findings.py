@@ -34,13 +34,18 @@ class Finding(Frozen):
 
     check: str
     """``length``, ``axis``, ``motion_roi``, ``svd_table``, ``duration``, ``frames``, ``running``, ``alignment``,
-    ``numbering``, ``shape`` or ``values``."""
+    ``numbering``, ``shape``, ``values``, ``missing`` or ``unreadable``."""
     table: str
     roi_no: int | None = None
     certainty: Certainty
     sentence: str
     remedy: str
     repair: Repair = Repair.NONE
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it is at least likely that something is wrong: numbers of regions are a convention."""
+        return self.certainty is not Certainty.POSSIBLE and self.check != "numbering"
 
 
 class KeyReport(Frozen):
@@ -55,8 +60,11 @@ class KeyReport(Frozen):
     """What the rows were compared with: a file, or ``themselves``."""
     findings: tuple[Finding, ...] = ()
     repaired: bool = False
+    """Whether rows were replaced, and no fault is left."""
     kept: str = ""
     """File that holds what was replaced."""
+    left: tuple[Finding, ...] = ()
+    """Of the findings, those that are there after a repair, and new ones."""
     note: str = ""
     """Why there are no files to compare with, or why nothing was repaired."""
 
@@ -64,3 +72,8 @@ class KeyReport(Frozen):
     def sound(self) -> bool:
         """Whether nothing was found, or all was mended."""
         return self.repaired or not self.findings
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a fault is left."""
+        return any(finding.is_fault for finding in (self.left if self.kept else self.findings))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fmdj_cloud.audit.facts import PoseFacts, PoseTruth
 from fmdj_cloud.audit.findings import Certainty, Finding, Repair
+from fmdj_cloud.audit.missing_checks import check_missing_parts
 from fmdj_cloud.audit.recording_checks import check_duration, check_length
 
 _RELOAD = "Reload the rows from their files with --repair, or delete the FacemapInference row and have it loaded again."
@@ -25,7 +26,13 @@ def check_pose(facts: PoseFacts, truth: PoseTruth | None) -> list[Finding]:
     truth : PoseTruth or None
         What the files say; None where they are gone.
     """
-    return [*check_duration(facts.recording), *_lengths(facts, truth), *_points(facts), *_run_duration(facts, truth)]
+    return [
+        *check_duration(facts.recording),
+        *check_missing_parts(facts, truth),
+        *_lengths(facts, truth),
+        *_points(facts),
+        *_run_duration(facts, truth),
+    ]
 
 
 def _lengths(facts: PoseFacts, truth: PoseTruth | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The rows of a key as facts, in slices; time courses are compared with the file's on the way."""
+"""The rows of a FacialSignal as facts, in slices; time courses are compared with the file's on the way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from fmdj_cloud.audit.facts import (
+    SIGNALS,
     Array,
-    PoseFacts,
     RecordingFacts,
     RegionRow,
     SvdFacts,
@@ -18,9 +18,9 @@ from fmdj_cloud.audit.facts import (
     WantedRegion,
     box_of,
 )
+from fmdj_cloud.audit.findings import Certainty
 from fmdj_cloud.audit.svd_checks import numbers_in_truth
 from fmdj_cloud.load.quality.likeness import close, same_course
-from fmdj_cloud.pipeline.inference import Inference
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.result_rows import Rows
 from fmdj_cloud.signals_h5 import SignalsReader
@@ -36,7 +36,9 @@ _BYTES = 32 << 20
 """Of masks and time courses in memory at a time, and as many of the file's."""
 
 
-def read_recording(lab: Lab, key: Mapping[str, Any], sequential: int) -> RecordingFacts:
+def read_recording(
+    lab: Lab, key: Mapping[str, Any], sequential: int, views: int = 1, rate: float = 0.0
+) -> RecordingFacts:
     """Return what the lab's tables say of a recording.
 
     Parameters
@@ -46,33 +48,61 @@ def read_recording(lab: Lab, key: Mapping[str, Any], sequential: int) -> Recordi
         Of one of its tasks.
     sequential : int
         Its files that follow each other.
+    views : int
+        Its files that were recorded at the same time.
+    rate : float
+        Frames per second as the videos say, 0 where nothing does; what isn't RecordingInfo's but for being cut to a
+        whole number, is of other videos.
     """
     element = lab.element
     recording = {name: key[name] for name in element.VideoRecording.primary_key}
     info = Rows(element.database, element.RecordingInfo, recording).one("nframes", "fps", "recording_duration") or {}
+    fps = None if info.get("fps") is None else float(info["fps"])
     return RecordingFacts(
         nframes=info.get("nframes"),
-        fps=None if info.get("fps") is None else float(info["fps"]),
+        fps=fps,
         duration_s=None if info.get("recording_duration") is None else float(info["recording_duration"]),
         files=sequential,
+        views=views,
+        rate=rate if rate > 0 and fps and abs(rate - fps) < 1 else None,
     )
 
 
-def truth_of(signals: SignalsReader) -> SvdTruth:
-    """Return what a file says the rows of a FacialSignal should be."""
+def truth_of(signals: SignalsReader, most: int | None = None, *, ours: bool = False) -> SvdTruth:
+    """Return what a file says the rows of a FacialSignal should be.
+
+    Parameters
+    ----------
+    signals : SignalsReader
+    most : int, optional
+        Components that are loaded at most.
+    ours : bool
+        Whether we have loaded it: other loaders may leave out what they don't need.
+    """
     regions = signals.regions()
+    components: dict[tuple[str, int], int] = {
+        (basis, one.roi_no): count
+        for one in regions
+        for basis in BASES
+        if (count := signals.n_components(one.roi_no, basis))
+    }
     return SvdTruth(
         regions=tuple(
             WantedRegion(one.roi_no, one.kind, box_of(one.yrange, one.xrange), signals.motion(one.roi_no))
             for one in regions
         ),
         nframes=signals.nframes,
-        components={
-            (basis, one.roi_no): count
+        components=components,
+        most=most,
+        svds=frozenset(components),
+        signals=frozenset(
+            (table, one.roi_no)
             for one in regions
-            for basis in BASES
-            if (count := signals.n_components(one.roi_no, basis))
-        },
+            for table, path in SIGNALS.items()
+            if signals.shape(one.roi_no, path) is not None
+        ),
+        running={one.roi_no: found for one in regions if (found := signals.running(one.roi_no)) is not None},
+        lacking=Certainty.CERTAIN if ours else Certainty.LIKELY,
     )
 
 
@@ -110,7 +140,7 @@ class _SvdReader:
             "mov": Rows(database, element.MovieSVD, key, lab.kept),
         }
         self._summary = Rows(database, element.Summary, key, lab.kept)
-        self._running = Rows(database, lab.signals.Running, key)
+        self._ours = {name: Rows(database, getattr(lab.signals, name), key) for name in SIGNALS}
         self._samples = dict(self._sample())
 
     def facts(self, recording: RecordingFacts, running_origin: str) -> SvdFacts:
@@ -118,7 +148,6 @@ class _SvdReader:
         regions = tuple(self._region(number) for number in numbers)
         in_file = numbers_in_truth(regions, None if self._signals is None else truth_of(self._signals))
         summary = self._summary.one("avgframe")
-        frame = None if summary is None else np.asarray(summary["avgframe"])
         svd: dict[tuple[str, int], SvdTable] = {}
         for number in numbers:
             for basis in BASES:
@@ -131,10 +160,13 @@ class _SvdReader:
             svd=svd,
             running={
                 int(row["roi_no"]): np.asarray(row["displacement"])
-                for row in self._running.all("roi_no", "displacement")
+                for row in self._ours["Running"].all("roi_no", "displacement")
             },
             running_origin=running_origin,
-            summary=(frame.shape[0], frame.shape[1]) if frame is not None and frame.ndim == 2 else None,
+            summary=None if summary is None else np.shape(summary["avgframe"]),
+            signals=frozenset(
+                (name, int(row["roi_no"])) for name, rows in self._ours.items() for row in rows.all("roi_no")
+            ),
         )
 
     def _region(self, number: int) -> RegionRow:
@@ -171,7 +203,7 @@ class _SvdReader:
             start += len(some)
             size = sum(np.asarray(value).nbytes for value in pieces[0].values())
             step = max(1, min(_ROWS, _BYTES // max(1, size)))
-        return found.table(len(ids), self._samples)
+        return found.table(ids, self._samples)
 
 
 class _Gathered:
@@ -198,16 +230,17 @@ class _Gathered:
             if place >= len(courses) or not close(projection, courses[place]) or not close(mask, masks[place]):
                 self._differing.append(component)
 
-    def table(self, count: int, samples: Mapping[tuple[str, int], Array]) -> SvdTable:
+    def table(self, ids: Sequence[int], samples: Mapping[tuple[str, int], Array]) -> SvdTable:
         even = len(self._projections) == 1 and self._squares is not None
         return SvdTable(
-            count=count,
+            count=len(ids),
             projections=frozenset(self._projections),
             masks=frozenset(self._masks),
             energy=np.sqrt(self._squares) if even and self._squares is not None else None,
             copied=self._copied if even else None,
             alike=frozenset(place for place, courses in samples.items() if self._is(courses)),
             differing=tuple(self._differing),
+            absent=tuple(sorted(set(range(ids[0], ids[-1] + 1)) - set(ids))),
         )
 
     def _is(self, courses: Array) -> bool:
@@ -233,53 +266,3 @@ class _Gathered:
             return nothing
         stop = min(start + number, self._signals.n_components(self._number, self._basis))
         return self._signals.components(self._number, self._basis, start, stop) if start < stop else nothing
-
-
-def read_pose(
-    lab: Lab,
-    inference: Inference,
-    key: Mapping[str, Any],
-    recording: RecordingFacts,
-    signals: SignalsReader | None,
-    *,
-    view: int,
-) -> PoseFacts:
-    """Return the rows of one FacemapInference as facts.
-
-    Parameters
-    ----------
-    lab : Lab
-    inference : Inference
-        Its own.
-    key : Mapping
-    recording : RecordingFacts
-    signals : SignalsReader or None
-        The file that they are compared with.
-    view : int
-        Whose points are loaded.
-    """
-    rows = Rows(inference.database, inference.BodyPartPosition, key, lab.kept)
-    head = Rows(inference.database, inference.FacemapInference, key).one("total_frame_count", "inference_run_duration")
-    in_file = () if signals is None else signals.body_parts(view)
-    lengths: dict[str, tuple[int, ...]] = {}
-    differing, swapped = [], []
-    for part in sorted(str(row["body_part"]) for row in rows.all("body_part")):
-        row = rows.one("x_pos", "y_pos", "likelihood", body_part=part) or {}
-        points = [np.asarray(value) for value in row.values()]
-        lengths[part] = tuple(values.size for values in points)
-        if signals is None or part not in in_file or set(lengths[part]) != {signals.nframes}:
-            continue
-        x, y, likelihood = signals.keypoints(view, part)
-        if not all(map(close, points, (x, y, likelihood))):
-            differing.append(part)
-            if close(points[0], y) and close(points[1], x):
-                swapped.append(part)
-    said = head or {"total_frame_count": 0, "inference_run_duration": 0.0}
-    return PoseFacts(
-        recording=recording,
-        total_frames=int(said["total_frame_count"]),
-        duration_s=float(said["inference_run_duration"] or 0.0),
-        parts=lengths,
-        differing=tuple(differing),
-        swapped=tuple(swapped),
-    )

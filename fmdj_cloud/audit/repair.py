@@ -21,8 +21,10 @@ from fmdj_cloud.load.writing import RowWriter
 from fmdj_cloud.names import canonical_key
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.result_rows import Rows
+from fmdj_cloud.settings import LoadSettings
 from fmdj_cloud.signals_h5 import SignalsReader
 
+_MIB = 1 << 20
 _OPTIONAL = ("xrange", "yrange", "xrange_bin", "yrange_bin", "motion")
 
 
@@ -35,16 +37,20 @@ class Repairer:
     task : TaskRecord
     folder : Path
         Where what is replaced is kept.
-    slice_bytes : int
-        Of arrays in one statement, at most.
+    limits : LoadSettings
+        How rows are loaded.
+    rate : float or None
+        Frames per second as the videos say, where they do.
     """
 
-    def __init__(self, lab: Lab, task: TaskRecord, folder: Path, slice_bytes: int) -> None:
+    def __init__(self, lab: Lab, task: TaskRecord, folder: Path, limits: LoadSettings, rate: float | None) -> None:
         self._lab = lab
         self._task = task
         self._key = dict(task.key)
         self._folder = folder
-        self._slice_bytes = slice_bytes
+        self._limits = limits
+        self._slice_bytes = int(limits.slice_mib) * _MIB
+        self._rate = rate
         self._database = lab.element.database
 
     def mend(self, findings: Sequence[Finding], files: OpenFiles, view: int, now: dt.datetime) -> Path:
@@ -72,7 +78,9 @@ class Repairer:
         path = kept_path(self._folder, self._lab.name, self._task.table, self._key, now)
         try:
             self._mend(path, findings, files, view)
-        except (LoadError, LostRaceError):
+        except DatabaseError:
+            raise  # whether it was committed isn't known
+        except BaseException:
             path.unlink(missing_ok=True)  # nothing was replaced
             raise
         return path
@@ -137,7 +145,8 @@ class Repairer:
             Table.RUNNING: ours.Running,
         }
         writer = RowWriter(self._lab, self._slice_bytes)
-        for batch in signal_batches(self._key, signals, shape, writer.slice_bytes):
+        most = self._limits.max_components
+        for batch in signal_batches(self._key, signals, shape, writer.slice_bytes, max_components=most):
             if batch.table is not Table.FACIAL_SIGNAL:  # that row stays: other tables may know it
                 writer.insert(batch.table.value, tables[batch.table], batch.rows)
 
@@ -160,7 +169,7 @@ class Repairer:
         recording = {name: self._key[name] for name in table.primary_key}
         row = Rows(self._database, table, recording).one("nframes", "fps")
         if row is not None:
-            table.update1(recording | {"recording_duration": row["nframes"] / row["fps"]})
+            table.update1(recording | {"recording_duration": row["nframes"] / (self._rate or row["fps"])})
 
     def _delete(self, table: Any) -> None:
         # Raw: DataJoint's delete would take whatever depends on these rows, too

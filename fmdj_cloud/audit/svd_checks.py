@@ -11,10 +11,10 @@ import numpy as np
 
 from fmdj_cloud.audit.facts import FULL, Array, RegionRow, SvdFacts, SvdTable, SvdTruth, WantedRegion
 from fmdj_cloud.audit.findings import Certainty, Finding, Repair
-from fmdj_cloud.audit.recording_checks import check_duration, check_length
+from fmdj_cloud.audit.missing_checks import TABLES, check_missing_svd
+from fmdj_cloud.audit.recording_checks import agrees, check_duration, check_length
 from fmdj_cloud.load.quality.likeness import close, followed, is_early, seems_early, smoothness
 
-TABLES = {"mot": "MotionSVD", "mov": "MovieSVD"}
 _RELOAD = "Reload the rows from their file with --repair, or delete the FacialSignal row and have it loaded again."
 _COMPUTE = "Delete the FacialSignal row and set task_mode='trigger', so that it is computed again."
 _CLEARLY = 0.2
@@ -69,6 +69,7 @@ class _Svd:
     def findings(self) -> Iterator[Finding]:
         yield from check_duration(self._facts.recording)
         yield from self._numbering()
+        yield from check_missing_svd(self._facts, self._truth, self._numbers)
         for row in self._facts.regions:
             yield from self._place(row)
             yield from self._motion(row)
@@ -88,7 +89,10 @@ class _Svd:
         lengths = [len(row.motion) for row in self._facts.regions if row.motion is not None and len(row.motion)]
         if lengths:
             return max(set(lengths), key=lengths.count)
-        return self._facts.recording.nframes
+        recording = self._facts.recording
+        found = {shape[0] for table in self._facts.svd.values() for shape in table.projections if len(shape) == 1}
+        told = [length for length in sorted(found, reverse=True) if agrees(recording, length)]
+        return told[0] if told else recording.nframes if recording.views == 1 else None
 
     def _numbering(self) -> Iterator[Finding]:
         others = {old: new for old, new in self._numbers.items() if old != new}
@@ -178,7 +182,7 @@ class _Svd:
             yield self._finding("axis" if swapped else "length", name, row, Certainty.CERTAIN, what)
             return
         expected = row.binned or (self._facts.summary if row.number == 0 else None)
-        if expected is None or table.masks == {expected}:
+        if expected is None or len(expected) != 2 or table.masks == {expected}:
             return
         shown = ", ".join(map(str, sorted(table.masks)))
         what = f"has masks of {shown}, where {expected[0]} x {expected[1]} bins (y, x) belong"
@@ -190,14 +194,7 @@ class _Svd:
     def _basis(self, row: RegionRow, basis: str, table: SvdTable) -> Iterator[Finding]:
         name, other = TABLES[basis], "mov" if basis == "mot" else "mot"
         if self._file is None:
-            # In every motion SVD the first row copies the second: there is no difference before the first frame
-            if table.copied is not None and table.copied != (basis == "mot"):
-                kind = "movie" if basis == "mot" else "motion"
-                frames = "equal" if table.copied else "not equal"
-                what = f"holds what looks like the {kind} SVD: its first two frames are {frames}"
-                # A movie may begin with one frame twice
-                sure = basis == "mot" or _follows(row.motion, table.energy)
-                yield self._finding("svd_table", name, row, Certainty.LIKELY if sure else Certainty.POSSIBLE, what)
+            yield from self._first_frames(row, basis, table)
             return
         number = self._numbers[row.number]
         if (basis, number) in table.alike or self._nframes is None or table.energy is None:
@@ -212,13 +209,34 @@ class _Svd:
         elif table.alike:
             of = ", ".join(f"region {found}" for _, found in sorted(table.alike))
             yield self._finding("motion_roi", name, row, Certainty.CERTAIN, f"holds the SVD of {of}")
+        elif (basis, number) not in self._file.components:
+            yield self._finding("values", name, row, Certainty.POSSIBLE, "holds an SVD that the file doesn't have")
         else:
             yield self._finding("values", name, row, Certainty.LIKELY, "holds an SVD that isn't the file's")
+
+    def _first_frames(self, row: RegionRow, basis: str, table: SvdTable) -> Iterator[Finding]:
+        # In Facemap's motion SVDs the first row copies the second: there is no difference before the first frame
+        if table.copied is None or table.copied == (basis == "mot"):
+            return
+        if basis == "mov" and row.motion is not None and row.motion.flat[0] == 0:
+            return  # the movie begins with one frame twice: its motion says so, too
+        follows = _follows(row.motion, table.energy)
+        # A movie may begin with one frame twice in a region without a motion; other loaders may not copy that row
+        sure = follows if basis == "mov" else row.motion is not None and not follows
+        kind, frames = ("movie", "not equal") if basis == "mot" else ("motion", "equal")
+        what = f"holds what looks like the {kind} SVD: its first two frames are {frames}"
+        yield self._finding("svd_table", TABLES[basis], row, Certainty.LIKELY if sure else Certainty.POSSIBLE, what)
 
     def _running(self) -> Iterator[Finding]:
         for number, trace in self._facts.running.items():
             row = RegionRow(number, None, None, None)
-            if self._facts.running_origin in ("facemap", "import"):
+            right = None if self._truth is None else self._truth.running.get(number)
+            if right is not None and not close(trace, right):
+                if _is_noise(trace) and not _is_noise(right):
+                    yield self._finding("running", "Running", row, Certainty.CERTAIN, "is noise, and its file's isn't")
+                else:
+                    yield self._finding("values", "Running", row, Certainty.LIKELY, "isn't the file's")
+            elif self._facts.running_origin in ("facemap", "import"):
                 yield self._finding("running", "Running", row, Certainty.CERTAIN, _RUNNING)
             elif not self._facts.running_origin and _is_noise(trace):
                 yield self._finding(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from fmdj_cloud.audit.files import Files, OpenFiles
+from fmdj_cloud.audit.findings import Certainty, KeyReport
+from fmdj_cloud.audit.look import Mending, audit_result
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.control.choose import Choice
 from fmdj_cloud.pipeline.codec import decode, pack
@@ -17,6 +22,8 @@ from fmdj_cloud.settings import DatabaseSettings, S3Settings
 from fmdj_cloud.storage import Store
 from tests.integration.load.conftest import PoseWorld, World, _world
 from tests.support.audit import moving
+
+NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 
 
 class Moving(World):
@@ -124,12 +131,50 @@ class Audited:
         for number, found in moving.regions().items():
             self.update(self.lab.element.Region, {**key, "roi_no": number}, motion=found.motion[:310])
 
+    def leave_noise(self, key: dict[str, Any]) -> None:
+        """Running is what Facemap 1.0.8 computes."""
+        self.update(self.lab.signals.Running, {**key, "roi_no": moving.RUNNING}, displacement=moving.noise())
+
+    def lose_svd(self, key: dict[str, Any]) -> None:
+        """A region has no motion SVD."""
+        (self.lab.element.MotionSVD & {**key, "roi_no": 1}).delete_quick()
+
+    def lose_region(self, key: dict[str, Any]) -> None:
+        """A region isn't there at all."""
+        for name in ("MotionSVD", "MovieSVD", "Region"):
+            (getattr(self.lab.element, name) & {**key, "roi_no": 2}).delete_quick()
+
+    def lose_component(self, key: dict[str, Any]) -> None:
+        """A component between others isn't there."""
+        (self.lab.element.MovieSVD & {**key, "roi_no": 0, "component_id": 3}).delete_quick()
+
     def transpose_masks(self, key: dict[str, Any]) -> None:
         """Masks are (x, y)."""
         masks, _ = moving.regions()[1].mov
         for number in range(moving.COMPONENTS):
             where = {**key, "roi_no": 1, "component_id": number}
             self.update(self.lab.element.MovieSVD, where, movmask=np.ascontiguousarray(masks[:, :, number].T))
+
+
+class NoFiles(Files):
+    """As if all files were gone."""
+
+    @contextlib.contextmanager
+    def opened(self, lab: Any, task: Any) -> Iterator[OpenFiles]:
+        yield OpenFiles(None, "themselves", problem="They are gone.")
+
+
+def checks_of(report: KeyReport) -> set[tuple[str, Certainty]]:
+    """Return what was found, and how sure it is."""
+    return {(finding.check, finding.certainty) for finding in report.findings}
+
+
+def look_at(audited: Audited, key: dict[str, Any], kind: Kind = Kind.SVD, **options: Any) -> KeyReport:
+    """Audit one result, as the command does."""
+    files = options.pop("files", Files)(audited.settings, audited.ledger, audited.store)
+    files.limits = options.pop("limits", files.limits)
+    usual = {"renumber": False, "folder": audited.folder / "kept"}
+    return audit_result(audited.choice(key, kind), files, Mending(**usual | options) if options else None, NOW)
 
 
 @pytest.fixture

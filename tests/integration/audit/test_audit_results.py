@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
-import logging
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,17 @@ import numpy as np
 import pytest
 
 from fmdj_cloud.audit.files import Files, OpenFiles
-from fmdj_cloud.audit.findings import Certainty, KeyReport
-from fmdj_cloud.audit.look import Mending, audit_result
-from fmdj_cloud.cli import app
+from fmdj_cloud.audit.findings import Certainty
+from fmdj_cloud.audit.repair import Repairer
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
-from tests.integration.audit.conftest import Audited
-from tests.integration.load.killing import settings_json
+from fmdj_cloud.settings.quality import DarknessThreshold
+from tests.integration.audit.conftest import NOW, Audited, NoFiles, checks_of, look_at
 from tests.support.audit import moving
 from tests.support.pose.signals import points
 from tests.unit.importing.conftest import saved
 
 pytestmark = pytest.mark.integration
-NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 C, L, P = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
 FAULTS = [
     (Audited.slice_along_frames, "axis", C, C),
@@ -39,48 +35,34 @@ FAULTS = [
     (Audited.multiply_duration, "duration", C, C),
     (Audited.transpose_masks, "axis", C, C),
     (Audited.forget_files, "frames", C, L),
+    (Audited.leave_noise, "running", C, P),
+    (Audited.lose_svd, "missing", C, L),
+    (Audited.lose_region, "missing", C, L),
+    (Audited.lose_component, "missing", C, C),
 ]
 """What is done to the rows, what must be found against the file, and in the rows alone."""
-
-
-class NoFiles(Files):
-    """As if all files were gone."""
-
-    @contextlib.contextmanager
-    def opened(self, lab: Any, task: Any) -> Iterator[OpenFiles]:
-        yield OpenFiles(None, "themselves", problem="They are gone.")
-
-
-def _found(report: KeyReport) -> set[tuple[str, Certainty]]:
-    return {(finding.check, finding.certainty) for finding in report.findings}
-
-
-def _audit(audited: Audited, key: dict[str, Any], kind: Kind = Kind.SVD, **options: Any) -> KeyReport:
-    files = options.pop("files", Files)(audited.settings, audited.ledger, audited.store)
-    usual = {"renumber": False, "folder": audited.folder / "kept", "slice_bytes": 1 << 20}
-    return audit_result(audited.choice(key, kind), files, Mending(**usual | options) if options else None, NOW)
 
 
 def test_every_fault_is_found_and_mended(audited: Audited) -> None:
     svd, pose = audited.load()
     for key, kind in ((svd, Kind.SVD), (pose, Kind.POSE)):
         for files in (Files, NoFiles):
-            report = _audit(audited, key, kind, files=files)
+            report = look_at(audited, key, kind, files=files)
             assert (report.findings, report.sound) == ((), True)
     sound = audited.everything(svd)
     for spoil, check, sure, alone in FAULTS:
         spoil(audited, svd)
-        assert (check, alone) in _found(_audit(audited, svd, files=NoFiles)), spoil.__name__
-        report = _audit(audited, svd)
-        assert (check, sure) in _found(report), spoil.__name__
+        assert (check, alone) in checks_of(look_at(audited, svd, files=NoFiles)), spoil.__name__
+        report = look_at(audited, svd)
+        assert (check, sure) in checks_of(report), spoil.__name__
         assert report.against.startswith("run svd-")
         spoiled = audited.everything(svd)
-        assert "would be mended: add --yes" in _audit(audited, svd, really=False).note
+        assert "would be mended: add --yes" in look_at(audited, svd, really=False).note
         np.testing.assert_equal(audited.everything(svd), spoiled)  # a dry run
 
-        report = _audit(audited, svd, really=True)
+        report = look_at(audited, svd, really=True)
 
-        assert (report.repaired, _audit(audited, svd).findings) == (True, ()), spoil.__name__
+        assert (report.repaired, look_at(audited, svd).findings) == (True, ()), spoil.__name__
         np.testing.assert_equal(audited.everything(svd), sound)
         assert Path(report.kept).parent == audited.folder / "kept"
         Path(report.kept).rename(audited.folder / f"{spoil.__name__}.h5")
@@ -93,6 +75,101 @@ def test_every_fault_is_found_and_mended(audited: Audited) -> None:
         assert kept["RecordingInfo/0"].attrs["recording_duration"] == pytest.approx(moving.NFRAMES * 30)
 
 
+def test_two_simultaneous_views_are_sound_however_their_frames_are_counted(audited: Audited) -> None:
+    key = audited.svd.insert_task(facemap_params=moving.task_params() | {"views": [[0, 1]]})
+    recording = {name: key[name] for name in audited.lab.element.RecordingInfo.primary_key}
+    audited.lab.element.VideoFile.insert1({**recording, "file_id": 1, "file_path": "m1/b.avi"})
+    audited.svd.publish(key)
+    assert [result.end.value for result in audited.svd.loader().run_pass()] == ["loaded"]
+    audited.svd.others.pop().close()
+    for nframes, fps in ((2 * moving.NFRAMES, 30), (2 * moving.NFRAMES - 2, 29)):
+        info = {"nframes": nframes, "fps": fps, "recording_duration": nframes / fps}
+        audited.update(audited.lab.element.RecordingInfo, recording, **info)
+        for files in (Files, NoFiles):
+            assert look_at(audited, key, files=files).findings == ()
+    audited.update(audited.lab.element.RecordingInfo, recording, nframes=2 * moving.NFRAMES + 100)
+    assert ("frames", P) in checks_of(look_at(audited, key, files=NoFiles))
+
+
+def test_views_that_only_the_file_tells_of_count_too(audited: Audited) -> None:
+    class OfTwoViews(Files):
+        @contextlib.contextmanager
+        def opened(self, lab: Any, task: Any) -> Iterator[OpenFiles]:
+            with super().opened(lab, task) as found:
+                yield replace(found, signals=None, views=2)
+
+    svd, _ = audited.load()
+    recording = {name: svd[name] for name in audited.lab.element.RecordingInfo.primary_key}
+    audited.lab.element.VideoFile.insert1({**recording, "file_id": 1, "file_path": "m1/b.avi"})
+    twice = {"nframes": 2 * moving.NFRAMES, "recording_duration": 2 * moving.NFRAMES / 30}
+    audited.update(audited.lab.element.RecordingInfo, recording, **twice)
+    assert ("frames", L) in checks_of(look_at(audited, svd, files=NoFiles))
+    assert look_at(audited, svd, files=OfTwoViews).findings == ()
+
+
+def test_a_duration_is_computed_by_the_videos_own_rate(audited: Audited) -> None:
+    svd, _ = audited.load()
+    audited.multiply_duration(svd)
+    (finding,) = look_at(audited, svd, files=NoFiles).findings
+    task = audited.lab.tasks(Kind.SVD).get(svd)
+    assert task is not None
+    repairer = Repairer(audited.lab, task, audited.folder / "kept", audited.settings.load, 29.97)
+    repairer.mend([finding], OpenFiles(None, "themselves"), 0, NOW)
+    (row,) = audited.rows(audited.lab.element.RecordingInfo, {name: svd[name] for name in ("subject", "recording_id")})
+    assert row["recording_duration"] == pytest.approx(
+        moving.NFRAMES / 29.97, rel=1e-5
+    )  # a float of MySQL is shown with six digits
+
+
+def test_rows_that_a_file_lacks_are_not_replaced(audited: Audited) -> None:
+    svd, pose = audited.load()
+    element = audited.lab.element
+    (row,) = (row for row in audited.rows(element.Region, svd) if row["roi_no"] == 1)
+    element.Region.insert1({**row, "roi_no": 7, "xrange": row["xrange"] + 1}, allow_direct_insert=True)
+    audited.multiply_duration(svd)
+    audited.leave_motion_early(svd)
+    spoiled = audited.everything(svd)
+    for really in (False, True):
+        report = look_at(audited, svd, really=really)
+        assert f"Rows are not replaced: {report.against} lacks region 7, which would be lost" in report.note
+    assert not report.repaired
+    np.testing.assert_equal(audited.everything(svd), spoiled)
+    assert ("duration", C) not in checks_of(look_at(audited, svd))  # which no file is needed for
+
+    table = audited.pose.inference.BodyPartPosition
+    (table & pose & {"body_part": BODY_PARTS[0]}).delete_quick()
+    assert checks_of(look_at(audited, pose, Kind.POSE, files=NoFiles)) == {("missing", L)}
+    assert checks_of(look_at(audited, pose, Kind.POSE)) == {("missing", C)}
+    assert look_at(audited, pose, Kind.POSE, really=True).repaired
+    assert len(audited.rows(table, pose)) == len(BODY_PARTS)
+
+
+def test_a_repair_loads_what_the_loader_would(audited: Audited) -> None:
+    svd, _ = audited.load()
+    audited.leave_motion_early(svd)
+    spoiled = audited.everything(svd)
+    load = audited.settings.load
+    strict = load.quality.model_copy(update={"darkness": DarknessThreshold(warn=0, fail=0)})
+
+    report = look_at(audited, svd, limits=load.model_copy(update={"quality": strict}), really=True)
+    assert not report.repaired
+    assert f"{report.against} wouldn't be loaded" in report.note
+    assert "of the mean frame is always black" in report.note
+    np.testing.assert_equal(audited.everything(svd), spoiled)
+
+    # the settings leave components out that are there: these rows are sound, and what is loaded anew is less
+    few = load.model_copy(update={"max_components": 3})
+    assert checks_of(look_at(audited, svd, limits=few)) == {("alignment", C)}
+    report = look_at(audited, svd, limits=few, really=True)
+    assert report.repaired, report.note
+    assert {row["component_id"] for row in audited.everything(svd)["MotionSVD"]} == {0, 1, 2}
+    assert checks_of(look_at(audited, svd)) == {("missing", P)}
+    assert not look_at(audited, svd, really=True).kept  # what may be meant so stays
+    audited.multiply_duration(svd)
+    report = look_at(audited, svd, really=True)  # and keeps nothing else from being mended
+    assert (report.repaired, report.faulty, [one.check for one in report.left]) == (True, False, ["missing"] * 6)
+
+
 def test_points_are_reloaded_and_old_numbers_only_when_asked(audited: Audited) -> None:
     svd, pose = audited.load()
     sound = audited.everything(pose)
@@ -101,8 +178,8 @@ def test_points_are_reloaded_and_old_numbers_only_when_asked(audited: Audited) -
         short = {name: row[name][:40] for name in ("x_pos", "y_pos", "likelihood")}
         audited.update(audited.pose.inference.BodyPartPosition, where, **short)
     audited.update(audited.pose.inference.FacemapInference, pose, total_frame_count=40)
-    assert ("frames", C) in _found(_audit(audited, pose, Kind.POSE))
-    assert _audit(audited, pose, Kind.POSE, really=True).repaired
+    assert ("frames", C) in checks_of(look_at(audited, pose, Kind.POSE))
+    assert look_at(audited, pose, Kind.POSE, really=True).repaired
     np.testing.assert_equal(audited.everything(pose), sound)
 
     # regions 1 and 2 by the numbers 11 and 12, as a lab's own loader numbered them
@@ -116,13 +193,13 @@ def test_points_are_reloaded_and_old_numbers_only_when_asked(audited: Audited) -
         name = {element.Region: "Region", element.MotionSVD: "MotionSVD"}.get(table, "MovieSVD")
         rows = [{**row, "roi_no": row["roi_no"] + 10} for row in sound[name] if row["roi_no"] in (1, 2)]
         table.insert(rows, allow_direct_insert=True)
-    report = _audit(audited, svd)
-    assert _found(report) == {("numbering", C)}
+    report = look_at(audited, svd)
+    assert checks_of(report) == {("numbering", C)}
     assert "11 is 1, 12 is 2" in report.findings[0].sentence
-    report = _audit(audited, svd, really=True)
+    report = look_at(audited, svd, really=True)
     assert not report.repaired
     assert "add --renumber" in report.note
-    assert _audit(audited, svd, really=True, renumber=True).repaired
+    assert look_at(audited, svd, really=True, renumber=True).repaired
     np.testing.assert_equal(audited.everything(svd), sound)
 
 
@@ -141,13 +218,13 @@ def test_what_other_tables_depend_on_stays_and_that_is_said(audited: Audited) ->
     table.insert1({**svd, "roi_no": 1, "whisks": 7})
     audited.leave_motion_early(svd)
     spoiled = audited.everything(svd)
-    report = _audit(audited, svd, really=True)
+    report = look_at(audited, svd, really=True)
     assert not report.repaired
     assert "Other tables of the lab's depend on rows that would be replaced" in report.note
     np.testing.assert_equal(audited.everything(svd), spoiled)
     assert not list((audited.folder / "kept").glob("*"))
     table.drop_quick()
-    assert _audit(audited, svd, really=True).repaired
+    assert look_at(audited, svd, really=True).repaired
 
 
 def test_rows_that_somebody_else_wrote_are_compared_with_existing_files(audited: Audited) -> None:
@@ -162,10 +239,14 @@ def test_rows_that_somebody_else_wrote_are_compared_with_existing_files(audited:
         row = {"roi_no": number, "motion": moving.early(found.motion)}
         element.Region.insert1(key | row, allow_direct_insert=True)
 
-    report = _audit(audited, key)
+    report = look_at(audited, key)
     assert report.against.endswith("m1/old/101_proc.npy"), report.note
-    assert _found(report) == {("alignment", C)}
-    report = _audit(audited, key, really=True)
+    task = audited.lab.tasks(Kind.SVD).get(key)
+    with Files(audited.settings, audited.ledger, audited.store).opened(audited.lab, task) as found:
+        assert found.views == 1
+    # no SVD and no mean frame; a loader of the lab's may leave the running ROI out
+    assert checks_of(report) == {("alignment", C), ("missing", L), ("missing", P)}
+    report = look_at(audited, key, really=True)
     assert report.repaired, report.note
     rows = audited.everything(key)
     for row in rows["Region"][:3]:
@@ -189,50 +270,14 @@ def test_points_that_somebody_else_wrote_are_compared_with_existing_files(audite
             inference.BodyPartPosition.insert1(key | row, allow_direct_insert=True)
 
     audited.store.put_bytes(f"{folder}/{name}", b"no HDF5")
-    report = _audit(audited, key, Kind.POSE)
+    report = look_at(audited, key, Kind.POSE)
     assert (report.against, report.findings) == ("themselves", ())
     assert name in report.note
     audited.store.upload(audited.folder / name, f"{folder}/{name}")
-    report = _audit(audited, key, Kind.POSE, really=True)
-    assert (report.against, _found(report), report.repaired) == (f"{folder}/{name}", {("axis", C)}, True), report.note
+    report = look_at(audited, key, Kind.POSE, really=True)
+    assert (report.against, checks_of(report), report.repaired) == (f"{folder}/{name}", {("axis", C)}, True), (
+        report.note
+    )
     for row in audited.everything(key)["BodyPartPosition"]:
         number = BODY_PARTS.index(row["body_part"])
         np.testing.assert_array_equal(row["x_pos"], points(0, number)[:, 0])
-
-
-def test_the_command_tells_and_mends(
-    audited: Audited, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    svd, _ = audited.load()
-    (audited.folder / "config.yaml").write_text(settings_json(audited.pose))  # JSON is YAML
-    monkeypatch.setenv("FMDJ_CONFIG", str(audited.folder / "config.yaml"))
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-
-    def fmdj(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["fmdj", "audit", *words])
-        capsys.readouterr()
-        try:
-            code = int(app.main())
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-        return code, capsys.readouterr().out
-
-    code, out = fmdj()
-    assert (code, "2 results: 2 sound; 0 of them have no files" in out) == (0, True)
-    audited.leave_motion_early(svd)
-    code, out = fmdj("-o", "json", f"recording_id={svd['recording_id']}")
-    (report,) = json.loads(out)
-    assert (code, report["task"], {one["check"] for one in report["findings"]}) == (
-        *(1, f"subject=m1 session_id=1 recording_id={svd['recording_id']} facemap_task_id=0"),
-        {"alignment"},
-    )
-    kept = audited.folder / "kept"
-    assert fmdj("--repair", "--keep", str(kept))[0] == 1
-    assert not kept.exists()
-    code, out = fmdj("--repair", "--yes", "--keep", str(kept))
-    assert (code, "1 sound, 1 mended" in out, len(list(kept.iterdir()))) == (0, True, 1)
-    assert fmdj("--yes")[0] == 2

@@ -199,3 +199,16 @@ def test_missing_sequential_files_are_told() -> None:
     assert "310 frames of 620: those of 1 sequential files or part of them are missing" in first.sentence
     alone = [one for one in check_svd(facts, asked()) if one.table == "Region"]
     assert {(one.check, one.certainty, one.repair) for one in alone} == {("frames", LIKELY, Repair.NONE)}
+
+
+def test_a_movie_whose_motion_too_begins_with_nothing_is_sound() -> None:
+    motion = moving.regions()[1].motion.copy()
+    motion[:2] = 0
+    facts = with_region(with_table(sound(), "mov", 1, replace(table("mov", 1), copied=True)), 1, motion=motion)
+    assert check_svd(facts, asked()) == []
+
+
+def test_a_motion_svd_that_follows_the_motion_is_only_possibly_the_movies() -> None:
+    facts = with_table(sound(), "mot", 1, replace(table("mot", 1), copied=False))
+    (found,) = check_svd(facts, asked())
+    assert (found.check, found.certainty) == ("svd_table", POSSIBLE)
