@@ -175,6 +175,12 @@ class DeadlockError(DatabaseError):
     code = "deadlock"
 
 
+class AnsweredError(DatabaseError):
+    """The server is there and refused a statement, for a reason that isn't known to pass."""
+
+    code = "answered"
+
+
 class LostRaceError(FmdjError):
     """A conditional change found the row already changed by somebody else: nothing was written."""
 

@@ -7,16 +7,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from datajoint.errors import (
-    DataJointError,
-    DuplicateError,
-    IntegrityError,
-    MissingAttributeError,
-    UnknownAttributeError,
-)
-
 from fmdj_cloud.contracts import Kind, RunRecord, RunState
-from fmdj_cloud.errors import DatabaseError, DeadlockError, LoadError, LostRaceError
+from fmdj_cloud.errors import DatabaseError, DeadlockError, FmdjError
+from fmdj_cloud.load.meaning import meaning_of
 from fmdj_cloud.load.pose_tables import keep_pose, write_pose
 from fmdj_cloud.load.prepare import Prepared
 from fmdj_cloud.load.results import LoadEnd
@@ -83,7 +76,7 @@ def insert_run(database: Database, ledger: Ledger, lab: Lab, prepared: Prepared,
     Raises
     ------
     LoadError
-        If the rows don't fit the tables.
+        If the rows don't fit the tables, or the database's rules or limits are against them.
     LostRaceError
         If somebody wrote rows of the same key, or deleted the task, meanwhile: look again.
     StorageError
@@ -114,11 +107,19 @@ def _insert_once(database: Database, ledger: Ledger, lab: Lab, prepared: Prepare
         won = ledger.supersede(run.run_id, RunState.PUBLISHED, run.attempt, why)
         return Insertion(LoadEnd.SUPERSEDED if won else LoadEnd.LOST, why)
     except DatabaseError as error:
-        if written is None or isinstance(error, DeadlockError) or not _was_committed(database, ledger, run):
+        if written is None or isinstance(error, DeadlockError):
             raise
+        if not _was_committed(database, ledger, run):
+            # deferred constraints, and limits of replication, are answers to the commit
+            raise _of_commit(error, run, database) from error
         logger.warning("The answer to the commit of run %s was lost; it is loaded. %s", run.run_id, error.sentence)
     _count(prepared, writer.rows)
     return Insertion(LoadEnd.LOADED, rows=writer.rows)
+
+
+def _of_commit(error: DatabaseError, run: RunRecord, database: Database) -> FmdjError:
+    meaning = meaning_of(error.__cause__, run.run_id, database.dialect) if error.__cause__ is not None else None
+    return error if meaning is None else meaning
 
 
 def _was_committed(database: Database, ledger: Ledger, run: RunRecord) -> bool:
@@ -158,35 +159,8 @@ def _translated(database: Database, run: RunRecord) -> Iterator[None]:
     """Tell what is wrong with the rows for good from a race that somebody else won and from trouble that passes."""
     try:
         yield
-    except (DuplicateError, IntegrityError) as error:
-        raise LostRaceError(
-            f"Rows of the task of run {run.run_id} changed while it was loaded: {_told(error)}"
-        ) from error
-    except (MissingAttributeError, UnknownAttributeError) as error:
-        raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {_told(error)}") from error
-    except (DataJointError, database.dialect.driver_error) as error:
-        if any(base.__name__ == "DataError" for base in type(error).__mro__):  # DB-API: too long, out of range ...
-            raise LoadError(f"The outputs of run {run.run_id} don't fit the tables: {_told(error)}") from error
-        if database.dialect.is_too_large(error):
-            raise LoadError(
-                f"The outputs of run {run.run_id} are larger than the database allows ({_told(error)}): raise that "
-                "limit on the server (max_allowed_packet, or the size of the redo log), or load fewer components "
-                "(load.max_components); retry the run then."
-            ) from error
-        if database.dialect.is_deadlock(error):
-            raise DeadlockError(
-                f"Rows of run {run.run_id} were undone, since others held what they needed ({_told(error)}): load "
-                "it again."
-            ) from error
-        raise DatabaseError(f"The database refused rows of run {run.run_id}: {_told(error)}") from error
-    except (
-        OverflowError,
-        UnicodeError,
-        ValueError,
-    ) as error:  # of the driver: a NUL in a text, a date beyond its years
-        raise LoadError(f"The outputs of run {run.run_id} hold a value that no column takes: {_told(error)}") from error
-
-
-def _told(error: Exception) -> str:
-    """Return what a driver says in one line: some tell in several."""
-    return " ".join(str(error).split())
+    except Exception as error:
+        meaning = meaning_of(error, run.run_id, database.dialect)
+        if meaning is None:
+            raise
+        raise meaning from error

@@ -9,7 +9,15 @@ import time
 from collections.abc import Callable
 
 from fmdj_cloud.contracts import RunRecord, RunState, Wanted
-from fmdj_cloud.errors import ConfigError, DatabaseError, DeadlockError, FmdjError, LoadError, LostRaceError
+from fmdj_cloud.errors import (
+    AnsweredError,
+    ConfigError,
+    DatabaseError,
+    DeadlockError,
+    FmdjError,
+    LoadError,
+    LostRaceError,
+)
 from fmdj_cloud.load.failing import fail_load
 from fmdj_cloud.load.insert import Insertion, insert_run
 from fmdj_cloud.load.prepare import prepared
@@ -30,6 +38,8 @@ _MIB = 1 << 20
 _BACKOFF_MAX_S = 600.0
 _PASS_S = 60.0
 """However much one pipeline has published, another's first run isn't kept waiting for all of it."""
+_SAME_ANSWERS = 10
+"""Pauses between looks at a run grow to ten minutes: what the database has answered for most of an hour stays so."""
 _DOUBLINGS = 16
 """Enough to get from any interval to the longest pause, and small enough not to overflow."""
 
@@ -68,6 +78,8 @@ class Loader:
         """run_id -> (tries, when next), for published runs that met trouble."""
         self._missed: dict[str, float] = {}
         """run_id -> since when, for published runs whose outputs aren't all there."""
+        self._answers: dict[str, tuple[str, int]] = {}
+        """run_id -> what the database answered last, and how often in a row."""
 
     def run_pass(self, stop: threading.Event | None = None, begin_s: float = math.inf) -> list[LoadResult]:
         """Try every published run that is due once, of each pipeline in turn, and of each the most urgent first.
@@ -82,7 +94,7 @@ class Loader:
         Returns
         -------
         list of LoadResult
-            The pass ends early when the database fails.
+            The pass ends early when the database fails, not when it refuses a run's rows.
 
         Raises
         ------
@@ -98,6 +110,7 @@ class Loader:
         known = {run.run_id for run in published}
         self._later = {run_id: later for run_id, later in self._later.items() if run_id in known}
         self._missed = {run_id: since for run_id, since in self._missed.items() if run_id in known}
+        self._answers = {run_id: answer for run_id, answer in self._answers.items() if run_id in known}
         self._beat("database")
         results: list[LoadResult] = []
         for run in in_turn(published, lambda run: run.pipeline):
@@ -110,7 +123,7 @@ class Loader:
             LOADS.labels(result.end, run.pipeline).inc()
             self._beat("pass")
             results.append(result)
-            if isinstance(trouble, DatabaseError) and not isinstance(trouble, DeadlockError):
+            if isinstance(trouble, DatabaseError) and not isinstance(trouble, DeadlockError | AnsweredError):
                 break
         if closed:
             raise closed[0]
@@ -159,8 +172,13 @@ class Loader:
                 end, sentence, trouble = LoadEnd.LATER, error.sentence, error
             else:
                 end, sentence, trouble = self._fail(run, error)
-        except LostRaceError as error:
-            end, sentence = LoadEnd.LOST, error.sentence
+        except (LostRaceError, AnsweredError) as error:
+            if self._is_the_same(run, error):
+                end, sentence, trouble = self._fail(run, LoadError(_same(error)))
+            elif isinstance(error, LostRaceError):
+                end, sentence = LoadEnd.LOST, error.sentence
+            else:
+                end, sentence, trouble = LoadEnd.LATER, error.sentence, error
         except FmdjError as error:
             end, sentence, trouble = LoadEnd.LATER, error.sentence, error
         except Exception as error:  # one run that can't be handled must not keep the others from being loaded
@@ -184,6 +202,13 @@ class Loader:
         """Tell whether outputs that aren't there are waited for: a manifest may be seen before what it names."""
         now = self._clock()
         return now - self._missed.setdefault(run.run_id, now) < self._settings.load.missing_wait_s
+
+    def _is_the_same(self, run: RunRecord, error: FmdjError) -> bool:
+        """Tell whether the database has answered this so often in a row that it will go on to."""
+        told, before = self._answers.get(run.run_id, ("", 0))
+        times = before + 1 if told == error.sentence else 1
+        self._answers[run.run_id] = error.sentence, times
+        return times >= _SAME_ANSWERS
 
     def _prepare_and_insert(self, run: RunRecord) -> tuple[Insertion, tuple[str, ...]]:
         lab = self._labs[run.pipeline]
@@ -225,3 +250,7 @@ class Loader:
     def _pause(self, failures: int) -> float:
         interval: float = self._settings.load.interval_s
         return max(interval, min(_BACKOFF_MAX_S, interval * 2.0 ** min(failures, _DOUBLINGS))) if failures else interval
+
+
+def _same(error: FmdjError) -> str:
+    return f"{error.sentence.rstrip('.')}: {_SAME_ANSWERS} times in a row. Mend that, and retry the run."

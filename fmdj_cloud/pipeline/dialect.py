@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Literal
 
 Backend = Literal["mysql", "postgresql"]
 _LOCK_WAIT_S = 60
+_MYSQL_PASSING = (
+    *(1015, 1020, 1205, 1206, 1213, 3101),  # locks, and what others changed
+    *(1021, 1030, 1037, 1038, 1041, 1114),  # disk and memory
+    *(1040, 1203, 1226),  # too many connections
+    *(1047, 1053, 1077, 1078, 1079, 1080, 1927, 3168),  # shutting down, or not ready
+    *(1044, 1045, 1142, 1143, 1184, 1227),  # rights
+    *(1152, 1158, 1159, 1160, 1161, 4031),  # the way to it
+    *(1290, 1792, 1836),  # read-only
+    *(1317, 1969, 3024),  # interrupted, or out of time
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,10 @@ class Dialect:
         What the server calls it when it ends a transaction, or a statement, because others hold the rows it needs.
     too_large : frozenset
         What it calls it when a value or row is larger than its limits allow.
+    rules : frozenset
+        What it calls it when a constraint or a trigger refuses a row.
+    passing : pattern
+        What it calls trouble of its own, which passes or is mended without a change of what it was asked.
     """
 
     backend: Backend
@@ -43,6 +58,8 @@ class Dialect:
     driver: str
     yielding: frozenset[int | str]
     too_large: frozenset[int | str]
+    rules: frozenset[int | str]
+    passing: re.Pattern[str]
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -57,6 +74,18 @@ class Dialect:
     def is_too_large(self, error: BaseException) -> bool:
         """Tell whether an error means that a value or row doesn't fit, however often it is tried."""
         return self._code(error) in self.too_large
+
+    def is_against_rules(self, error: BaseException) -> bool:
+        """Tell whether an error means that a constraint or a trigger of the database refuses a row."""
+        return self._code(error) in self.rules
+
+    def was_answered(self, error: BaseException) -> bool:
+        """Tell whether an error is a server's answer to what it was asked, not trouble of its own or of the way to it.
+
+        Such an answer may be the same however often it is asked.
+        """
+        code = self._code(error)
+        return code is not None and self.passing.fullmatch(str(code)) is None
 
     def _code(self, error: BaseException) -> int | str | None:
         """Return what the server calls an error; None for one that isn't the driver's."""
@@ -118,6 +147,9 @@ POSTGRESQL = Dialect(
     # serialization_failure, deadlock_detected, lock_not_available (where the administrator set lock_timeout)
     yielding=frozenset({"40001", "40P01", "55P03"}),
     too_large=frozenset({"54000", "54011"}),  # program_limit_exceeded, too_many_columns
+    rules=frozenset({"23502", "23514", "23P01", "P0001"}),  # not_null, check, exclusion, raise_exception
+    # connection, read-only, authorization, rollback, resources, state of objects, operator, system, internal
+    passing=re.compile("(08|25|28|40|53|55|57|58|XX).*"),
 )
 MYSQL = Dialect(
     backend="mysql",
@@ -127,9 +159,14 @@ MYSQL = Dialect(
     # As PostgreSQL: a statement sees what is committed, and absent rows aren't locked.
     session=("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",),
     driver="pymysql",
-    yielding=frozenset({1205, 1213}),  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-    # ER_TOO_BIG_ROWSIZE (also: a tenth of the redo log), ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
-    too_large=frozenset({1118, 1153, 1301}),
+    # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_TRANSACTION_ROLLBACK_DURING_COMMIT (group replication)
+    yielding=frozenset({1205, 1213, 3101}),
+    # ER_TOO_BIG_ROWSIZE (also: a tenth of the redo log), ER_NET_PACKET_TOO_LARGE, ER_TRANS_CACHE_FULL,
+    # ER_WARN_ALLOWED_PACKET_OVERFLOWED
+    too_large=frozenset({1118, 1153, 1197, 1301}),
+    # ER_BAD_NULL_ERROR, ER_SIGNAL_EXCEPTION, ER_CHECK_CONSTRAINT_VIOLATED, and the last as MariaDB calls it
+    rules=frozenset({1048, 1644, 3819, 4025}),
+    passing=re.compile(f"[0-9]{{1,3}}|2[0-9]{{3}}|{'|'.join(map(str, _MYSQL_PASSING))}"),  # client errors, too
 )
 
 
