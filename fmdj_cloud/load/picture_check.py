@@ -61,3 +61,18 @@ def check_recorded(signals: SignalsReader, recorded: int | None, limits: Quality
         "look whether files are missing, and correct whichever is wrong."
     )
     yield grade("recording_frames", None, apart, limits.recording_frames, sentence)
+
+
+def of_one_view(recorded: int, nframes: int, views: int) -> int:
+    """Return what a lab's count of frames says of one view: element-facemap 0.3.0 adds up all files of a recording.
+
+    Parameters
+    ----------
+    recorded : int
+        RecordingInfo.nframes, which others than the Element may have counted otherwise.
+    nframes : int
+        Frames of each view that were computed.
+    views : int
+        Simultaneous videos.
+    """
+    return min((recorded, round(recorded / views)), key=lambda count: abs(count - nframes))

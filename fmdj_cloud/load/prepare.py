@@ -10,6 +10,7 @@ from typing import Any
 from fmdj_cloud.contracts import Kind, Manifest, QualityFinding, RunRecord, RunSpec, Verdict
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load.check import check_keypoints, check_signals, require
+from fmdj_cloud.load.picture_check import of_one_view
 from fmdj_cloud.load.read import fetched_signals, output_dir, read_published
 from fmdj_cloud.load.verdict import condensed
 from fmdj_cloud.names import parse_key
@@ -138,7 +139,8 @@ def _check(
     accept = {*found.spec.accept, *ledger.accepted(found.run)}
     pose, key = found.spec.pose, parse_key(found.run.task)
     info = lab.tasks_of(found.run).recording_info(key)
-    recorded = None if info is None else info.nframes
+    views = max(map(len, found.spec.videos), default=1)
+    recorded = None if info is None else of_one_view(info.nframes, found.manifest.nframes, views)
     if pose is None:
         return check_signals(signals, found.manifest, found.spec.svd, limits, accept, recorded=recorded)
     task = lab.tasks_of(found.run).get(key)

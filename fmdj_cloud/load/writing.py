@@ -14,6 +14,7 @@ from fmdj_cloud.pipeline.lab import Lab
 
 logger = logging.getLogger(__name__)
 _LARGEST = {"tinyint": 127, "smallint": 32_767, "mediumint": 8_388_607}
+"""Of signed columns; unsigned ones take twice that, and one more."""
 
 
 class RowWriter:
@@ -77,7 +78,10 @@ def fill_recording_info(lab: Lab, prepared: Prepared, writer: RowWriter) -> None
     if info is None or table & recording:
         return
     for name in info.keys() - recording.keys():
-        largest = _LARGEST.get(str(table.heading[name].type))
+        kind, *words = str(table.heading[name].type).split()
+        largest = _LARGEST.get(kind.partition("(")[0])
+        if largest is not None and "unsigned" in words:
+            largest = 2 * largest + 1
         if largest is not None and info[name] > largest:
             logger.warning(
                 "%s of %s holds at most %d, and this recording has %d: its row is left out. Make that column an int.",

@@ -144,6 +144,14 @@ def test_a_recording_too_long_for_an_old_recording_info_is_loaded_without_it(
     assert lab.run("result = len(RecordingInfo()), len(FacialSignal())") == [0, 1]
 
 
+def test_an_unsigned_column_holds_twice_as_many_frames(make_old_lab: MakeLab) -> None:
+    lab = make_old_lab(shape=OLD)
+    lab.database.execute(f"ALTER TABLE {lab.prefix}behavior._recording_info MODIFY nframes tinyint unsigned NOT NULL")
+    key = lab.add_task({"subject": "m1"})
+    loaded(lab, key, nframes=200)
+    assert lab.run("result = RecordingInfo().fetch1('nframes'), len(FacialSignal())") == [200, 1]
+
+
 def test_values_kept_in_a_store_of_the_labs_own_are_refused(make_old_lab: MakeLab) -> None:
     lab = make_old_lab(shape=OLD)
     column = (

@@ -171,10 +171,32 @@ def test_the_server_s_packet_limit_decides_what_fits(world: World, mib: int, nfr
             np.testing.assert_array_equal((world.lab.signals.Pupil & key).fetch1(name), trace)
 
 
-def test_a_value_that_no_column_takes_is_final(world: World) -> None:
-    run = world.publish(world.insert_task(), versions={"facemap": "1.0.8\0"})
+@pytest.mark.parametrize("database_server", ["postgres"], indirect=True)
+def test_a_text_that_no_column_takes_is_final(world: World) -> None:
+    key = world.insert_task()
+    run = world.publish(key, versions={"facemap": "1.0.8\0"})  # MariaDB takes a NUL
     (result,) = world.loader().run_pass()
-    assert result.end in (LoadEnd.FAILED, LoadEnd.LOADED)  # MariaDB takes a NUL
-    assert world.run(run).state in (RunState.FAILED, RunState.LOADED)
-    if world.database.backend == "postgresql":
-        assert "hold a value that no column takes" in result.sentence
+    assert result.end is LoadEnd.FAILED
+    found = world.run(run)
+    assert (found.state, found.failure_class) == (RunState.FAILED, FailureClass.LOAD)
+    assert "hold a value that no column takes" in found.sentence
+    assert set(world.rows(key).values()) == {0}
+
+
+def test_a_value_that_a_column_is_too_small_for_is_final(world: World) -> None:
+    table = world.lab.element.FacemapProcessing.full_table_name
+    change = "ALTER COLUMN package_version TYPE" if world.database.backend == "postgresql" else "MODIFY package_version"
+    default = "" if world.database.backend == "postgresql" else " NOT NULL DEFAULT ''"
+    key = world.insert_task()
+    run = world.publish(key)
+    world.database.execute(f"ALTER TABLE {table} {change} varchar(2){default}")
+    try:
+        (result,) = world.loader().run_pass()
+    finally:
+        world.database.execute(f"ALTER TABLE {table} {change} varchar(16){default}")
+    assert result.end is LoadEnd.FAILED
+    found = world.run(run)
+    assert found.failure_class is FailureClass.LOAD
+    assert "don't fit the tables" in found.sentence
+    assert ("package_version" if world.database.backend == "mysql" else "character varying(2)") in found.sentence
+    assert set(world.rows(key).values()) == {0}

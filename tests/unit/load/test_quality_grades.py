@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fmdj_cloud.contracts import ACCEPTABLE_CHECKS, Verdict
 from fmdj_cloud.errors import LoadError
 from fmdj_cloud.load.check import ACCEPTABLE, check_keypoints, check_signals, require
+from fmdj_cloud.load.picture_check import of_one_view
 from fmdj_cloud.load.verdict import QualityError, condensed, grade
 from fmdj_cloud.settings import LoadSettings, QualitySettings, Threshold
 from fmdj_cloud.signals_h5 import SignalsReader
@@ -218,3 +219,11 @@ def test_a_structure_that_is_wrong_ends_the_look_at_numbers(tmp_path, make):
     assert "flat" not in {check.check for check in checks}
     with pytest.raises(LoadError, match="59 frames"):
         require(checks)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "views", "expected"),
+    [(1200, 1, 1200), (1200, 2, 1200), (2400, 2, 1200), (2410, 2, 1205), (1210, 2, 1210), (2400, 1, 2400)],
+)
+def test_a_count_that_adds_up_views_is_known(recorded: int, views: int, expected: int) -> None:
+    assert of_one_view(recorded, 1200, views) == expected
