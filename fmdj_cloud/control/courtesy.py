@@ -38,7 +38,7 @@ from fmdj_cloud.control.decide import RunView
 from fmdj_cloud.control.report import Tally
 from fmdj_cloud.errors import DatabaseError
 from fmdj_cloud.names import parse_key
-from fmdj_cloud.pipeline.courtesy import JobQueue, JobStatus, Reservation, refusal_of
+from fmdj_cloud.pipeline.courtesy import JobQueue, JobStatus, Reservation, refusal_of, reserved_by_others
 from fmdj_cloud.pipeline.job_tables import is_processed, queues_of
 from fmdj_cloud.pipeline.lab import Lab
 from fmdj_cloud.pipeline.ledger import Ledger
@@ -107,12 +107,19 @@ class Courtesy:
         """Return canonical key -> why that task is left to somebody else; those that aren't are left out."""
         if not self._settings.courtesy or not keys:
             return {}
-        found: dict[str, PutOff] = {}
-        nothing: dict[str, Reservation] = {}
-        for queue in self._usable(lab.name, tasks.kind):
-            rows = self._guarded(queue, lambda one: one.others(keys), nothing)
-            found = {name: self._put_off(row) for name, row in rows.items()} | found
-        return found
+        queues = self._usable(lab.name, tasks.kind)
+        try:
+            rows = reserved_by_others(self._ledger.database, queues, keys)
+        except DatabaseError:  # one by one: it shows which table refuses
+            self._ledger.database.ensure_connected()
+            rows = {}
+            nothing: dict[str, Reservation] = {}
+            for queue in queues:
+                rows = self._guarded(queue, self._reserved(keys), nothing) | rows
+        return {name: self._put_off(row) for name, row in rows.items()}
+
+    def _reserved(self, keys: Sequence[Mapping[str, Any]]) -> Callable[[JobQueue], dict[str, Reservation]]:
+        return lambda queue: reserved_by_others(self._ledger.database, [queue], keys)
 
     def take(self, run: RunRecord) -> PutOff | None:
         """Reserve all keys of a run that is about to begin, or none.

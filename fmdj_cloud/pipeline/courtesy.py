@@ -11,7 +11,7 @@ import enum
 import os
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from fmdj_cloud.pipeline.ledger_rows import fit
 _OURS = "fmdj:"
 _REFUSAL = "refused-"
 """With this and a task's digest, in the place of a run, rows of ours say that the task can't be planned."""
+_COLUMNS = 5
+"""That a reservation is made of."""
 _MESSAGE_MAX = 2047
 """Characters of ``error_message``, in both formats."""
 
@@ -88,6 +90,61 @@ def owner_of(run_id: str) -> str:
     return f"{_OURS}{run_id}"
 
 
+@dataclass(frozen=True)
+class Among:
+    """A question for rows of a job table, and what its answers mean.
+
+    Attributes
+    ----------
+    select : str
+        What identifies a row's key, then what a reservation is made of.
+    source : str
+        FROM and WHERE.
+    args : tuple
+    key : callable
+        Returns the key that an answer is about.
+    """
+
+    select: str
+    source: str
+    args: tuple[Any, ...]
+    key: Callable[[Sequence[Any]], Mapping[str, Any]]
+
+
+def reserved_by_others(
+    database: Database, queues: Sequence[JobQueue], keys: Sequence[Mapping[str, Any]]
+) -> dict[str, Reservation]:
+    """Return canonical key -> who has reserved it, or marked it as to be ignored, in any of some job tables.
+
+    Rows of ours are left out; one question asks for all tables of one format.
+
+    Parameters
+    ----------
+    database : Database
+    queues : sequence of JobQueue
+        Of one kind of task.
+    keys : sequence of Mapping
+        Native values.
+
+    Raises
+    ------
+    DatabaseError
+        If one of the tables can't be read.
+    """
+    statuses = (JobStatus.RESERVED.value, JobStatus.IGNORE.value)
+    found: dict[str, Reservation] = {}
+    for alike in {type(queue): [one for one in queues if type(one) is type(queue)] for queue in queues}.values():
+        for batch in batches(keys):
+            asked = [queue.among(batch, statuses) for queue in alike]
+            sql = " UNION ALL ".join(f"SELECT {at}, {one.select} {one.source}" for at, one in enumerate(asked))
+            args = tuple(arg for one in asked for arg in one.args)
+            for at, *row in database.query(sql, args):
+                reservation = alike[int(at)].reservation(row[-_COLUMNS:])
+                if not reservation.run_id:
+                    found.setdefault(canonical_key(asked[int(at)].key(row[:-_COLUMNS])), reservation)
+    return found
+
+
 class JobQueue(ABC):
     """The jobs of one populated table in one job table that exists.
 
@@ -115,7 +172,8 @@ class JobQueue(ABC):
         self._jobs = database.quote(table.database, jobs)
         quote = database.identifier
         age = database.dialect.seconds_since(quote(self._since))
-        self._columns = f"{quote('status')}, {quote('user')}, {quote('host')}, {quote('pid')}, {age}"
+        # as text: PostgreSQL's tables have an enumeration each, and no two of them go into one column
+        self._columns = f"CONCAT({quote('status')}, ''), {quote('user')}, {quote('host')}, {quote('pid')}, {age}"
 
     @property
     def name(self) -> str:
@@ -157,22 +215,12 @@ class JobQueue(ABC):
                 return None
         return self._row(key)
 
-    def others(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Reservation]:
-        """Return canonical key -> who has reserved it, or marked it as to be ignored; without those of ours."""
-        found = {}
-        statuses = (JobStatus.RESERVED.value, JobStatus.IGNORE.value)
-        for batch in batches(keys):
-            for key, row in self._among(batch, statuses):
-                if not row.run_id:
-                    found[canonical_key(key)] = row
-        return found
-
     def ours(self, statuses: Collection[JobStatus]) -> list[Reservation]:
         """Return the rows that runs of ours have."""
         where, args = self._where(statuses)
         user = self._database.identifier("user")
         sql = f"SELECT {self._columns} FROM {self._jobs} WHERE {user} LIKE %s AND {where}"
-        return [self._reservation(row) for row in self._database.query(sql, (f"{_OURS}%", *args))]
+        return [self.reservation(row) for row in self._database.query(sql, (f"{_OURS}%", *args))]
 
     def renew(self, run_ids: Sequence[str]) -> None:
         """Show that these reservations are alive, and by which connection."""
@@ -215,9 +263,8 @@ class JobQueue(ABC):
     def _insert(self, key: Mapping[str, Any], run_id: str) -> bool: ...
 
     @abstractmethod
-    def _among(
-        self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]
-    ) -> list[tuple[dict[str, Any], Reservation]]: ...
+    def among(self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]) -> Among:
+        """Return the question for the rows of these keys that have such a status."""
 
     @abstractmethod
     def _at(self, key: Mapping[str, Any]) -> Sql:
@@ -257,9 +304,10 @@ class JobQueue(ABC):
     def _row(self, key: Mapping[str, Any]) -> Reservation | None:
         at, args = self._at(key)
         rows = self._database.query(f"SELECT {self._columns} FROM {self._jobs} WHERE {at}", args)
-        return self._reservation(rows[0]) if rows else None
+        return self.reservation(rows[0]) if rows else None
 
-    def _reservation(self, row: Sequence[Any]) -> Reservation:
+    def reservation(self, row: Sequence[Any]) -> Reservation:
+        """Return what a row says."""
         status, owner, host, pid, age = row
         age_s = max(0.0, float(age or 0))
         return Reservation(self._name, self._shown, JobStatus(status), str(owner), str(host), int(pid), age_s)

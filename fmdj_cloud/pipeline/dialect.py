@@ -148,8 +148,8 @@ POSTGRESQL = Dialect(
     yielding=frozenset({"40001", "40P01", "55P03"}),
     too_large=frozenset({"54000", "54011"}),  # program_limit_exceeded, too_many_columns
     rules=frozenset({"23502", "23514", "23P01", "P0001"}),  # not_null, check, exclusion, raise_exception
-    # connection, read-only, authorization, rollback, resources, state of objects, operator, system, internal
-    passing=re.compile("(08|25|28|40|53|55|57|58|XX).*"),
+    # connection, read-only, authorization, rollback, resources, state of objects, operator, system, internal; rights
+    passing=re.compile("(08|25|28|40|53|55|57|58|XX).*|42501"),
 )
 MYSQL = Dialect(
     backend="mysql",

@@ -9,7 +9,7 @@ from typing import Any
 from datajoint import blob
 
 from fmdj_cloud.contracts import Kind
-from fmdj_cloud.pipeline.courtesy import JobQueue, JobStatus, Reservation, owner_of
+from fmdj_cloud.pipeline.courtesy import Among, JobQueue, JobStatus, owner_of
 from fmdj_cloud.pipeline.database import Database
 from fmdj_cloud.pipeline.keys import KeyColumns
 from fmdj_cloud.pipeline.lab import Lab
@@ -48,8 +48,10 @@ def queues_of(database: Database, lab: Lab, kind: Kind) -> tuple[JobQueue, ...]:
     A lab whose people use both DataJoints has both.
     """
     queues: list[JobQueue] = []
-    for name, table in results_of(lab, kind):
-        there = database.tables(str(table.database))
+    results = results_of(lab, kind)
+    tables = {schema: database.tables(schema) for schema in {str(table.database) for _, table in results}}
+    for name, table in results:
+        there = tables[str(table.database)]
         if OLD_JOBS in there:
             queues.append(OldQueue(database, table, OLD_JOBS, name))
         if new_jobs(table) in there:
@@ -84,18 +86,16 @@ class OldQueue(JobQueue):
         self.renew([run_id])
         return True
 
-    def _among(
-        self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]
-    ) -> list[tuple[dict[str, Any], Reservation]]:
+    def among(self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]) -> Among:
+        """Return the question for the rows of these keys that have such a status."""
         by_hash = {key_hash({name: key[name] for name in self._key.names}): dict(key) for key in keys}
         quote = self._database.identifier
-        marks = one_of(tuple(statuses))
-        sql = (
-            f"SELECT {quote('key_hash')}, {self._columns} FROM {self._jobs} WHERE {quote('table_name')} = %s "
-            f"AND {quote('key_hash')} IN ({one_of(tuple(by_hash))}) AND {quote('status')} IN ({marks})"
+        source = (
+            f"FROM {self._jobs} WHERE {quote('table_name')} = %s AND {quote('key_hash')} IN ({one_of(tuple(by_hash))}) "
+            f"AND {quote('status')} IN ({one_of(tuple(statuses))})"
         )
-        rows = self._database.query(sql, (self._table_name, *by_hash, *statuses))
-        return [(by_hash[str(found)], self._reservation(row)) for found, *row in rows]
+        args = (self._table_name, *by_hash, *statuses)
+        return Among(f"{quote('key_hash')}, {self._columns}", source, args, lambda row: by_hash[str(row[0])])
 
     def _at(self, key: Mapping[str, Any]) -> Sql:
         quote = self._database.identifier
@@ -146,15 +146,12 @@ class NewQueue(JobQueue):
         self.renew([run_id])
         return True
 
-    def _among(
-        self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]
-    ) -> list[tuple[dict[str, Any], Reservation]]:
+    def among(self, keys: Sequence[Mapping[str, Any]], statuses: Sequence[str]) -> Among:
+        """Return the question for the rows of these keys that have such a status."""
         among, args = self._key.among(keys)
         status = f"{self._database.identifier('status')} IN ({one_of(tuple(statuses))})"
-        sql = f"SELECT {self._key.select()}, {self._columns} FROM {self._jobs} WHERE {among} AND {status}"
-        width = len(self._key.names)
-        rows = self._database.query(sql, (*args, *statuses))
-        return [(self._key.native(row[:width]), self._reservation(row[width:])) for row in rows]
+        source = f"FROM {self._jobs} WHERE {among} AND {status}"
+        return Among(f"{self._key.select()}, {self._columns}", source, (*args, *statuses), self._key.native)
 
     def _at(self, key: Mapping[str, Any]) -> Sql:
         return self._key.among([key])

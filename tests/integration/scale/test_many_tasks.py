@@ -64,3 +64,23 @@ def test_the_status_counts_all_and_shows_a_page_with_what_is_not_done_first(many
 def test_a_page_that_is_full_of_what_is_not_done_shows_nothing_else(many):
     report = gather_status(many.ledger, [many.lab], open_store(many.settings.storage))
     assert [run.state for run in report.runs] == [RunState.FAILED] * 50
+
+
+@pytest.fixture
+def job_tables(many):
+    """Those of the lab, as ``populate(reserve_jobs=True)`` of DataJoint 2 declares them, for one test."""
+    names = []
+    for table in (many.lab.element.FacemapProcessing, many.lab.element.FacialSignal):
+        jobs = table().jobs
+        if not jobs.is_declared:
+            jobs.declare()
+        names.append(jobs.full_table_name)
+    yield
+    for name in names:
+        many.database.execute(f"DROP TABLE {name}")
+
+
+def test_a_scan_asks_no_more_where_people_reserve_jobs(many, job_tables):
+    scan = many.scan()
+    assert any("UNION ALL" in sql for sql in scan.asked)
+    assert len(scan.asked) <= 3, scan.asked
