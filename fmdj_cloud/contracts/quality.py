@@ -35,7 +35,7 @@ class QualityFinding(Frozen):
     accepted: bool = False
     """Whether it failed, and a person had accepted that by name: the verdict is a warning then."""
     sentence: str
-    """What is wrong and what to do; empty where it passed."""
+    """What is wrong and what to do; where it passed what was counted, or nothing."""
 
 
 class QualityCheck(QualityFinding):

@@ -31,6 +31,7 @@ Checks of keypoints:
 ``nan``           a point is no number only in frames whose likelihood is 0
 ``likelihood``    lies between 0 and 1
 ``low_likelihood``  isn't low in many frames
+``likelihoods``   always passes: its sentence is the histogram
 ``flat``          not all body parts stay where they are; one that does for long is flagged
 ``empty_frames``  every frame holds points
 ``recording_frames``  as of signals

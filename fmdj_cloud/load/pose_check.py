@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from fmdj_cloud.contracts import Manifest, QualityFinding
+from fmdj_cloud.contracts import Manifest, QualityFinding, Verdict
 from fmdj_cloud.load.quality.keypoints import PointMeter
 from fmdj_cloud.load.structure import check_counts
 from fmdj_cloud.load.verdict import grade, judge
@@ -57,7 +57,10 @@ def check_keypoint_frames(signals: SignalsReader, manifest: Manifest) -> Iterato
 
 
 def check_points(signals: SignalsReader, limits: QualitySettings) -> Iterator[QualityFinding]:
-    """Check ``nan``, ``likelihood``, ``low_likelihood`` and ``flat`` of every part, ``empty_frames`` of every view."""
+    """Check ``nan``, ``likelihood``, ``low_likelihood`` and ``flat`` of every part, ``empty_frames`` of every view.
+
+    ``likelihoods`` judges nothing: it keeps the histogram of every part.
+    """
     for info in signals.pose_views():
         meters = {part: _look_at(signals, info.view, part, limits) for part in signals.body_parts(info.view)}
         for part, meter in meters.items():
@@ -86,6 +89,14 @@ def _check_part(where: str, part: str, meter: PointMeter, limits: QualitySetting
         f"{{limit}}; half of them reach {meter.median:.2f}): it is out of sight, or the model doesn't know such videos."
     )
     yield grade("low_likelihood", None, meter.low, limits.low_likelihood, sentence, what=part)
+    yield QualityFinding(
+        check="likelihoods",
+        part=part,
+        value=meter.median,
+        threshold=None,
+        verdict=Verdict.PASS,
+        sentence=f"Frames by tenths of likelihood, from 0 to 1: {', '.join(map(str, meter.tenths))}.",
+    )
 
 
 def _check_flat(view: int, meters: Mapping[str, PointMeter], limits: QualitySettings) -> Iterator[QualityFinding]:

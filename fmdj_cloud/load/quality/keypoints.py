@@ -59,6 +59,11 @@ class PointMeter:
         return float(np.searchsorted(np.cumsum(self.histogram), total / 2)) / BINS if total else 0.0
 
     @property
+    def tenths(self) -> tuple[int, ...]:
+        """Frames by tenths of likelihood."""
+        return tuple(int(count) for count in self.histogram.reshape(10, -1).sum(axis=1))
+
+    @property
     def rest(self) -> float:
         """Longest stretch in which the point stays where it is, as a share of all steps between frames that hold one.
 

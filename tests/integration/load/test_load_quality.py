@@ -162,3 +162,8 @@ def test_keypoints_are_judged_by_body_part(pose: PoseWorld) -> None:
 
     assert result.end is LoadEnd.LOADED
     assert flagged(pose, run) == {("low_likelihood", "view 1 paw"): Verdict.WARN}
+    counted = {one.part: one for one in pose.ledger.quality(run.run_id) if one.check == "likelihoods"}
+    paw = counted["view 1 paw"]
+    assert (paw.value, paw.verdict) == (pytest.approx(0.1, abs=0.011), Verdict.PASS)
+    assert paw.sentence == "Frames by tenths of likelihood, from 0 to 1: 0, 60, 0, 0, 0, 0, 0, 0, 0, 0."
+    assert len(counted) > 1

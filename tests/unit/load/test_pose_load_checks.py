@@ -46,7 +46,7 @@ def test_a_good_file_passes_every_check(tmp_path):
     assert {check.verdict for check in checks} == {Verdict.PASS}
     assert {check.check for check in checks} == {
         *("pose_view", "body_parts", "frames"),
-        *("nan", "likelihood", "empty_frames", "low_likelihood", "flat"),
+        *("nan", "likelihood", "empty_frames", "low_likelihood", "likelihoods", "flat"),
     }
     require(checks)
 
