@@ -113,6 +113,11 @@ class Wire(socketserver.ThreadingTCPServer):
         self.answers: list[Answer] = []
         self.otherwise: Callable[[Asked], Answer] = lambda _: Answer(200, {"kind": "Job"})
         self.closing = threading.Event()
+        self.closed = threading.Event()
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.closed.set()
 
     def handle_error(self, *_: Any) -> None:
         pass
@@ -365,6 +370,7 @@ class TestRepeating:
     def test_a_connection_that_was_closed_meanwhile_is_replaced(self, client: KubeClient, wire: Wire):
         wire.answers = [Answer(200, {"kind": "Job"}, end="close quietly")]
         client.get(JOBS, "j")
+        assert wire.closed.wait(10), "the server never closed the connection"
         client.create(EVENTS, GENERATED)
         assert len(wire.asked) == 2
 
