@@ -74,9 +74,14 @@ class Actor:
         self._launcher = launcher
         self._leader = leader
         self._starter = Starter(settings, ledger, store, launcher, profiles, courtesy)
+        self._late: tuple[Outbox, Tally] | None = None
+        """Requests of the last pass that may still be under way, and where what follows from them is told."""
 
     def act_all(self, actions: Iterable[Action], scene: Scene, tally: Tally) -> None:
         """Carry out actions in their order; what fails is reported and decided anew in the next pass.
+
+        Where the next pass begins at once, it plans while the slowest requests of this one are still being answered:
+        :meth:`settle` comes before anything is decided again.
 
         Raises
         ------
@@ -87,9 +92,47 @@ class Actor:
         """
         actions = tuple(actions)
         many = sum(isinstance(action, Launch | Forget) for action in actions) > FEW
-        with Outbox(AT_A_TIME if many else 1) as outbox:
+        outbox = Outbox(AT_A_TIME if many else 1)
+        try:
             for action in actions:
                 self._act(action, scene, tally, outbox)
+        except BaseException:
+            outbox.drop()
+            raise
+        self._late = (outbox, tally)
+        if not tally.report(leading=True).hurries:
+            self.settle(tally)
+
+    def settle(self, tally: Tally) -> None:
+        """Wait for the requests of the last pass, and do and tell what follows from them.
+
+        Parameters
+        ----------
+        tally : Tally
+            Of the pass that waits.
+
+        Raises
+        ------
+        LeadershipLostError, DatabaseError
+            As :meth:`act_all`.
+        """
+        if self._late is None:
+            return
+        (outbox, theirs), self._late = self._late, None
+        if theirs is tally:
+            outbox.settle()
+            return
+        theirs.clear()  # the pass that sent them has reported
+        try:
+            outbox.settle()
+        finally:
+            tally.add(theirs)
+
+    def drop(self) -> None:
+        """Let nothing follow from what is still under way: another leads, or nobody does."""
+        if self._late is not None:
+            (outbox, _), self._late = self._late, None
+            outbox.drop()
 
     def _act(self, action: Action, scene: Scene, tally: Tally, outbox: Outbox) -> None:
         epoch = self._leader.check()

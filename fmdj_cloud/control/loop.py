@@ -130,6 +130,7 @@ class Controller:
         tally = Tally(self._told)
         self._database.ensure_connected()
         if not self._leader.lead():
+            self._actor.drop()
             self._check()
             return tally.report(leading=False)
         try:
@@ -144,6 +145,7 @@ class Controller:
             self._settlement.answer_waiting(report, self._labs)
         except LostRaceError as error:
             _log.warning("This pass ends: %s", error.sentence)
+            self._actor.drop()
             return tally.report(leading=False)
         self._told = report.errors
         return report
@@ -180,6 +182,7 @@ class Controller:
         self._resign()
 
     def _resign(self) -> None:
+        self._actor.drop()
         try:
             self._leader.resign()
         except DatabaseError as error:
@@ -226,6 +229,7 @@ class Controller:
                     return False
                 time.sleep(min(_DRAIN_PAUSE_S, self._settings.controller.interval_s))
         finally:
+            self._actor.drop()
             self._leader.resign()
 
     def _open_labs(self, tally: Tally) -> None:
@@ -264,6 +268,7 @@ class Controller:
 
     def _advance(self, tally: Tally) -> None:
         controller = self._settings.controller
+        self._actor.settle(tally)
         try:
             scene = self._observer.gather(self._labs, controller.recheck_per_pass, tally)
         except LauncherLostError:

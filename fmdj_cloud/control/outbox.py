@@ -10,7 +10,6 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 S = TypeVar("S")
@@ -30,9 +29,7 @@ class Send(Protocol):
 
 
 class Outbox:
-    """Sends requests; a context manager that ends when all have been answered and followed up.
-
-    If its block raises, what hasn't begun isn't sent, what is under way is waited for, and nothing follows from it.
+    """Sends requests; it ends when all have been answered and followed up, or by being dropped.
 
     Parameters
     ----------
@@ -55,18 +52,18 @@ class Outbox:
         future = self._pool.submit(context.run, request)
         self._then[future] = lambda: context.run(then, future.result)
 
-    def __enter__(self) -> Outbox:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is None:
-            return
+    def settle(self) -> None:
+        """Wait until all have been answered and followed up; if that raises, the rest is dropped."""
         try:
-            while self._then and kind is None:
+            while self._then:
                 self._follow_up(room=False)
         finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Don't send what hasn't begun, wait for what is under way, and let nothing follow from it."""
+        self._then.clear()
+        if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _follow_up(self, *, room: bool) -> None:

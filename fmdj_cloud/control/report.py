@@ -99,6 +99,16 @@ class Tally:
         else:
             _log.info("Somebody was quicker; not done: %s", sentence)
 
+    def clear(self) -> None:
+        """Forget what was counted and went wrong: it has been reported."""
+        self.counts.clear()
+        self.errors.clear()
+
+    def add(self, other: Tally) -> None:
+        """Count what `other` has counted, and what went wrong there."""
+        self.counts += other.counts
+        self.errors += other.errors
+
     def report(self, *, leading: bool) -> PassReport:
         """Return the report."""
         return PassReport(

@@ -11,26 +11,28 @@ from fmdj_cloud.control.outbox import Outbox, in_advance
 
 def test_alone_each_request_is_sent_and_followed_up_at_once():
     told: list[object] = []
-    with Outbox(1) as outbox:
-        for number in range(3):
-            outbox.send(lambda n=number: (told.append(f"sent {n}"), n)[1], lambda answer: told.append(answer()))
+    outbox = Outbox(1)
+    for number in range(3):
+        outbox.send(lambda n=number: (told.append(f"sent {n}"), n)[1], lambda answer: told.append(answer()))
     assert told == ["sent 0", 0, "sent 1", 1, "sent 2", 2]
 
 
 def test_as_many_requests_overlap_as_are_asked_for():
     meeting = threading.Barrier(4, timeout=20)
     told: list[int] = []
-    with Outbox(4) as outbox:
-        for _ in range(8):  # each waits for three others: fewer at a time would never end
-            outbox.send(meeting.wait, lambda answer: told.append(answer()))
+    outbox = Outbox(4)
+    for _ in range(8):  # each waits for three others: fewer at a time would never end
+        outbox.send(meeting.wait, lambda answer: told.append(answer()))
+    outbox.settle()
     assert sorted(told) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_one_thread_alone_follows_up():
     threads: set[int] = set()
-    with Outbox(4) as outbox:
-        for _ in range(20):
-            outbox.send(threading.get_ident, lambda answer: threads.add(threading.get_ident()))
+    outbox = Outbox(4)
+    for _ in range(20):
+        outbox.send(threading.get_ident, lambda answer: threads.add(threading.get_ident()))
+    outbox.settle()
     assert threads == {threading.get_ident()}
 
 
@@ -46,12 +48,13 @@ def test_what_a_request_raises_reaches_who_follows_up():
         raise ValueError("no")
 
     for at_a_time in (1, 3):
-        with Outbox(at_a_time) as outbox:
-            outbox.send(refuse, follow)
+        outbox = Outbox(at_a_time)
+        outbox.send(refuse, follow)
+        outbox.settle()
     assert told == ["seen", "seen"]
 
 
-def test_after_an_error_nothing_more_is_sent_or_followed_up():
+def test_of_what_is_dropped_nothing_more_is_sent_or_followed_up():
     sent: list[int] = []
     followed: list[int] = []
     begun, go = threading.Event(), threading.Event()
@@ -61,17 +64,32 @@ def test_after_an_error_nothing_more_is_sent_or_followed_up():
         begun.set()
         go.wait(20)
 
-    def fail():
-        with Outbox(2) as outbox:
-            outbox.send(lambda: request(0), lambda answer: followed.append(0))
-            begun.wait(20)
-            go.set()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
+    outbox = Outbox(2)
+    outbox.send(lambda: request(0), lambda answer: followed.append(0))
+    begun.wait(20)
+    go.set()
+    outbox.drop()
+    outbox.settle()
     assert sent == [0]
     assert followed == []
+
+
+def test_when_following_up_fails_the_rest_is_dropped():
+    followed: list[bool] = []
+    go = threading.Event()
+
+    def follow(answer):
+        followed.append(answer())
+        raise RuntimeError
+
+    outbox = Outbox(3)
+    for _ in range(2):
+        outbox.send(lambda: go.wait(20), follow)
+    go.set()
+    with pytest.raises(RuntimeError):
+        outbox.settle()
+    outbox.settle()
+    assert len(followed) == 1
 
 
 @pytest.mark.parametrize("at_a_time", [1, 3, 50])
