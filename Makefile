@@ -10,7 +10,10 @@ PYTEST_WORKERS ?= 2
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
+# Facemap has wheels for these alone; without them, building its parts fails late and in other words.
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else "$(PYTHON) is Python %d.%d, \
+	and 3.11 or 3.12 is needed: name one, as in `make PYTHON=python3.11 ...`." % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 
 # The worker's extra needs torch, whose CPU build pip takes where one is at hand: it goes first and alone.
@@ -35,10 +38,11 @@ lint: $(VENV)/.dev ## Lint, format, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A test that fails is run once more, three tests at most: the summary lists those that passed then.
 test: lint ## Everything that CI runs
 	@tests/install_mariadb.sh
 	@tests/install_chromium.sh
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=25 -m "not long" \
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=25 -m "not long" --reruns 1 --max-suite-reruns 3 \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## Unit tests only
