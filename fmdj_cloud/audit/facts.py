@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmdj_cloud.audit.findings import Certainty
+from fmdj_cloud.signals_h5 import PUPIL_FIELDS
 
 Array = npt.NDArray[Any]
 Box = tuple[int, int, int, int]
@@ -17,6 +18,8 @@ Box = tuple[int, int, int, int]
 FULL = "full frame"
 SIGNALS = {"Pupil": "pupil/area", "Blink": "blink/trace", "Running": "running/displacement"}
 """Tables of ours, and the dataset that a region of theirs has in the file."""
+COLUMNS = {"Pupil": PUPIL_FIELDS, "Blink": ("trace",), "Running": ("displacement",)}
+"""Tables of ours, and their traces."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,22 @@ class SvdTable:
 
 
 @dataclass(frozen=True)
+class OurRow:
+    """A row of Pupil, Blink or Running.
+
+    Attributes
+    ----------
+    lengths : frozenset of int
+        That its traces have.
+    differing : tuple of str
+        Those of a pupil, or of a blink, that aren't the file's.
+    """
+
+    lengths: frozenset[int]
+    differing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SvdFacts:
     """The rows of one FacialSignal.
 
@@ -116,6 +135,8 @@ class SvdFacts:
         Shape of the mean frame; None where Summary has no row.
     signals : frozenset of (str, int)
         Table of ours and roi_no of every row in it.
+    ours : Mapping
+        (table of ours, roi_no) -> OurRow.
     """
 
     recording: RecordingFacts
@@ -125,6 +146,7 @@ class SvdFacts:
     running_origin: str = ""
     summary: tuple[int, ...] | None = None
     signals: frozenset[tuple[str, int]] = frozenset()
+    ours: Mapping[tuple[str, int], OurRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

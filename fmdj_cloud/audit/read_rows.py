@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from fmdj_cloud.audit.facts import (
+    COLUMNS,
     SIGNALS,
     Array,
+    OurRow,
     RecordingFacts,
     RegionRow,
     SvdFacts,
@@ -148,6 +150,11 @@ class _SvdReader:
         regions = tuple(self._region(number) for number in numbers)
         in_file = numbers_in_truth(regions, None if self._signals is None else truth_of(self._signals))
         summary = self._summary.one("avgframe")
+        ours = {
+            (name, number): self._our_row(name, number)
+            for name, rows in self._ours.items()
+            for number in sorted(int(row["roi_no"]) for row in rows.all("roi_no"))
+        }
         svd: dict[tuple[str, int], SvdTable] = {}
         for number in numbers:
             for basis in BASES:
@@ -164,10 +171,28 @@ class _SvdReader:
             },
             running_origin=running_origin,
             summary=None if summary is None else np.shape(summary["avgframe"]),
-            signals=frozenset(
-                (name, int(row["roi_no"])) for name, rows in self._ours.items() for row in rows.all("roi_no")
-            ),
+            signals=frozenset(ours),
+            ours=ours,
         )
+
+    def _our_row(self, name: str, number: int) -> OurRow:
+        known = self._known(name, number)
+        lengths, differing = set(), []
+        for column in COLUMNS[name]:  # one by one: the server may hand out no row that holds them all
+            trace = np.asarray((self._ours[name].one(column, roi_no=number) or {}).get(column))
+            lengths.add(len(trace) if trace.ndim else 0)
+            if column in known and not close(trace, known[column]):
+                differing.append(column)
+        return OurRow(frozenset(lengths), tuple(differing))
+
+    def _known(self, name: str, number: int) -> Mapping[str, Array]:
+        """The traces that the file has of a pupil or a blink; running is compared where its noise is known."""
+        if self._signals is None or name == "Running":
+            return {}
+        if name == "Pupil":
+            return self._signals.pupil(number) or {}
+        trace = self._signals.blink(number)
+        return {} if trace is None else {"trace": trace}
 
     def _region(self, number: int) -> RegionRow:
         names = ("yrange", "xrange", "yrange_bin", "xrange_bin", "motion")
@@ -245,7 +270,8 @@ class _Gathered:
 
     def _is(self, courses: Array) -> bool:
         pairs = list(zip(self._first, courses, strict=False))
-        return bool(pairs) and all(same_course(one, other) for one, other in pairs)
+        # What doesn't change, or holds no number, has no course
+        return bool(pairs) and all(same_course(one, other) or close(one, other) for one, other in pairs)
 
     def _gather(self, mask: Array, projection: Array) -> None:
         self._projections.add(projection.shape)

@@ -5,7 +5,7 @@ They are those that element-facemap's own loader, and Facemap itself, are known 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -80,6 +80,7 @@ class _Svd:
                     yield from wrong
                     if not any(finding.certainty is Certainty.CERTAIN for finding in wrong):
                         yield from self._basis(row, basis, table)
+        yield from self._ours()
         yield from self._running()
 
     def _frames(self) -> int | None:
@@ -227,8 +228,26 @@ class _Svd:
         what = f"holds what looks like the {kind} SVD: its first two frames are {frames}"
         yield self._finding("svd_table", TABLES[basis], row, Certainty.LIKELY if sure else Certainty.POSSIBLE, what)
 
+    def _ours(self) -> Iterator[Finding]:
+        for (table, number), row in self._facts.ours.items():
+            region = RegionRow(number, None, None, None)
+            if self._is_off(row.lengths):
+                shown = ", ".join(map(str, sorted(row.lengths)))
+                what = f"has traces of {shown} for {self._nframes} frames"
+                yield self._finding("length", table, region, Certainty.CERTAIN, what)
+            elif row.differing:
+                shown = ", ".join(row.differing)
+                yield self._finding("values", table, region, Certainty.LIKELY, f"isn't the file's ({shown})")
+
+    def _is_off(self, lengths: Collection[int]) -> bool:
+        """Tell whether traces of ours have another length than the file, or than motion: RecordingInfo's may be off."""
+        known = self._file is not None or any(row.motion is not None for row in self._facts.regions)
+        return known and set(lengths) != {self._nframes}
+
     def _running(self) -> Iterator[Finding]:
         for number, trace in self._facts.running.items():
+            if self._is_off(trace.shape[:1]):
+                continue  # which is told
             row = RegionRow(number, None, None, None)
             right = None if self._truth is None else self._truth.running.get(number)
             if right is not None and not close(trace, right):

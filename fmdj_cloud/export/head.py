@@ -24,6 +24,11 @@ PROVENANCE = "fmdj_provenance"
 """Name in the file's scratch space of the JSON document that tells where all comes from."""
 
 
+def object_name(name: str) -> str:
+    """Return a name of the lab's as a part of a file may have it: ``/`` and ``:`` are NWB's own."""
+    return name.replace("/", "_").replace(":", "_")
+
+
 def new_file(
     choice: Exported,
     session: SessionFacts,

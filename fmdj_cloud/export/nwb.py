@@ -19,7 +19,7 @@ from fmdj_cloud.control.params import parse_params
 from fmdj_cloud.control.params_pose import parse_pose
 from fmdj_cloud.control.views import Grouping, group_views
 from fmdj_cloud.errors import InputError, UsageError
-from fmdj_cloud.export.head import add_notes, lacks, new_file
+from fmdj_cloud.export.head import add_notes, lacks, new_file, object_name
 from fmdj_cloud.export.iterators import Pieces
 from fmdj_cloud.export.pose_nwb import PoseExport
 from fmdj_cloud.export.provenance import Source, find_source
@@ -33,6 +33,8 @@ from fmdj_cloud.pipeline.ledger import Ledger
 from fmdj_cloud.pipeline.result_rows import Rows
 from fmdj_cloud.pipeline.session import SessionFacts, read_session
 from fmdj_cloud.storage.base import OnBytes, Store
+
+_CAMERA = "The camera of the recording."
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _build(
     if len(set(lengths)) > 1:
         notes.append(f"The SVD has {lengths[0]} frames and the pose {lengths[1]}: `fmdj audit` tells which is wrong.")
     file = new_file(choice, session, clock, sources, options.metadata)
-    device = file.create_device(name=session.device or "camera", description="The camera of the recording.")
+    device = file.create_device(name=object_name(session.device) or "camera", description=_CAMERA)
     videos: dict[Kind, dict[int, ImageSeries]] = {}
     for kind, length in zip(asked, lengths, strict=True):
         same = next((other for other in videos if asked[other].grouping == asked[kind].grouping), None)

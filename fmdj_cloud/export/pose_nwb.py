@@ -11,6 +11,7 @@ from pynwb.device import Device
 from pynwb.image import ImageSeries
 
 from fmdj_cloud.errors import InputError
+from fmdj_cloud.export.head import object_name
 from fmdj_cloud.export.iterators import trace
 from fmdj_cloud.export.provenance import Source
 from fmdj_cloud.export.timing import Timing
@@ -105,7 +106,7 @@ class PoseExport:
             return self._rows.array("likelihood", self.nframes, body_part=part)
 
         return PoseEstimationSeries(
-            name=part.replace("/", "_").replace(":", "_"),
+            name=object_name(part),
             data=trace(points, (self.nframes, 2), "float32"),
             confidence=trace(likelihood, (self.nframes,), "float32"),
             confidence_definition=_CONFIDENCE,

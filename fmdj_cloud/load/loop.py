@@ -39,7 +39,7 @@ _BACKOFF_MAX_S = 600.0
 _PASS_S = 60.0
 """However much one pipeline has published, another's first run isn't kept waiting for all of it."""
 _SAME_ANSWERS = 10
-"""Pauses between looks at a run grow to ten minutes: what the database has answered for most of an hour stays so."""
+"""Pauses between looks at a run grow to ten minutes: what has been the same for most of an hour stays so."""
 _DOUBLINGS = 16
 """Enough to get from any interval to the longest pause, and small enough not to overflow."""
 
@@ -79,7 +79,7 @@ class Loader:
         self._missed: dict[str, float] = {}
         """run_id -> since when, for published runs whose outputs aren't all there."""
         self._answers: dict[str, tuple[str, int]] = {}
-        """run_id -> what the database answered last, and how often in a row."""
+        """run_id -> what the database answered last, or the error that nobody foresaw, and how often in a row."""
 
     def run_pass(self, stop: threading.Event | None = None, begin_s: float = math.inf) -> list[LoadResult]:
         """Try every published run that is due once, of each pipeline in turn, and of each the most urgent first.
@@ -173,7 +173,7 @@ class Loader:
             else:
                 end, sentence, trouble = self._fail(run, error)
         except (LostRaceError, AnsweredError) as error:
-            if self._is_the_same(run, error):
+            if self._is_the_same(run, error.sentence):
                 end, sentence, trouble = self._fail(run, LoadError(_same(error)))
             elif isinstance(error, LostRaceError):
                 end, sentence = LoadEnd.LOST, error.sentence
@@ -183,7 +183,9 @@ class Loader:
             end, sentence, trouble = LoadEnd.LATER, error.sentence, error
         except Exception as error:  # one run that can't be handled must not keep the others from being loaded
             logger.exception("Loading met an error that nobody foresaw: please report it.")
-            end, sentence, trouble = LoadEnd.LATER, f"An unforeseen error: {error!r}", error
+            end, sentence, trouble = LoadEnd.LATER, f"An unforeseen error: {error!r}.", error
+            if self._is_the_same(run, type(error).__name__):  # its words may hold a time, or a scratch folder's name
+                end, sentence, trouble = self._fail(run, LoadError(_unforeseen(error)))
         self._note(run, end, sentence)
         for warning in warnings:
             logger.warning(warning)
@@ -203,11 +205,11 @@ class Loader:
         now = self._clock()
         return now - self._missed.setdefault(run.run_id, now) < self._settings.load.missing_wait_s
 
-    def _is_the_same(self, run: RunRecord, error: FmdjError) -> bool:
-        """Tell whether the database has answered this so often in a row that it will go on to."""
+    def _is_the_same(self, run: RunRecord, answer: str) -> bool:
+        """Tell whether this has come so often in a row that it will go on to."""
         told, before = self._answers.get(run.run_id, ("", 0))
-        times = before + 1 if told == error.sentence else 1
-        self._answers[run.run_id] = error.sentence, times
+        times = before + 1 if told == answer else 1
+        self._answers[run.run_id] = answer, times
         return times >= _SAME_ANSWERS
 
     def _prepare_and_insert(self, run: RunRecord) -> tuple[Insertion, tuple[str, ...]]:
@@ -254,3 +256,10 @@ class Loader:
 
 def _same(error: FmdjError) -> str:
     return f"{error.sentence.rstrip('.')}: {_SAME_ANSWERS} times in a row. Mend that, and retry the run."
+
+
+def _unforeseen(error: Exception) -> str:
+    return (
+        f"Loading met an error that nobody foresaw, {_SAME_ANSWERS} times in a row ({error!r}): report it with "
+        "`fmdj bug-report`, and retry the run once that is mended."
+    )

@@ -21,6 +21,7 @@ from fmdj_cloud.contracts import Kind
 from fmdj_cloud.pipeline.inference_tables import BODY_PARTS
 from fmdj_cloud.settings.quality import DarknessThreshold
 from tests.integration.audit.conftest import NOW, Audited, NoFiles, checks_of, look_at
+from tests.integration.load.conftest import World
 from tests.support.audit import moving
 from tests.support.pose.signals import points
 from tests.unit.importing.conftest import saved
@@ -73,6 +74,30 @@ def test_every_fault_is_found_and_mended(audited: Audited) -> None:
     with h5py.File(audited.folder / "multiply_duration.h5") as kept:
         assert set(kept) == {"RecordingInfo"}
         assert kept["RecordingInfo/0"].attrs["recording_duration"] == pytest.approx(moving.NFRAMES * 30)
+
+
+def test_a_pupil_and_a_blink_that_are_not_the_files_are_found_and_mended(audited: Audited) -> None:
+    pose, signals = audited.pose, audited.lab.signals
+    world = World(pose.settings, pose.database, pose.ledger, pose.lab, pose.store, pose.folder)
+    world.epoch = pose.epoch
+    key = world.insert_task()
+    nan = {"area": np.where(np.arange(60) % 30 == 7, np.nan, 60.0 + np.arange(60) % 5)}
+    world.publish(key, file={"pupil": nan})
+    assert [result.end.value for result in world.loader().run_pass()] == ["loaded"]
+    world.others.pop().close()
+    assert look_at(audited, key).findings == ()
+    sound = audited.everything(key)
+    audited.update(signals.Pupil, {**key, "roi_no": 2}, com=np.zeros((60, 2)))
+    audited.update(signals.Blink, {**key, "roi_no": 3}, trace=np.zeros(59))
+
+    found = look_at(audited, key).findings
+    assert [(one.check, one.certainty, one.table, one.roi_no) for one in found] == [
+        ("values", L, "Pupil", 2),
+        ("length", C, "Blink", 3),
+    ]
+    assert "(com)" in found[0].sentence
+    assert look_at(audited, key, really=True).repaired
+    np.testing.assert_equal(audited.everything(key), sound)
 
 
 def test_two_simultaneous_views_are_sound_however_their_frames_are_counted(audited: Audited) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,39 @@ def test_an_answer_that_stays_the_same_is_final_in_the_end(world: World) -> None
     assert f"{_SAME_ANSWERS} times in a row" in world.run(run).sentence
     world.publish(other)
     assert [result.end for result in loader.run_pass()] == [LoadEnd.LOADED]
+
+
+class Broken:
+    """A store in which reading whatever lies below a folder raises what no store of ours does."""
+
+    def __init__(self, store: Any, folder: str) -> None:
+        self._store, self._folder, self.asked = store, folder, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def download(self, uri: str, path: Any, **options: Any) -> Any:
+        if uri.startswith(self._folder):
+            self.asked += 1
+            raise ZeroDivisionError(f"number {self.asked}")
+        return self._store.download(uri, path, **options)
+
+
+def test_an_error_that_nobody_foresaw_hinders_no_other_run_and_is_final_in_the_end(world: World) -> None:
+    run, other = (world.publish(world.insert_task()) for _ in range(2))
+    store, world.store = world.store, Broken(world.store, run.output_dir)
+    now = [0.0]
+    loader = world.loader(clock=lambda: now[0])
+    world.store = store
+    ends = {result.run_id: result.end for result in loader.run_pass()}
+    assert ends == {run.run_id: LoadEnd.LATER, other.run_id: LoadEnd.LOADED}
+    for _ in range(_SAME_ANSWERS - 2):
+        now[0] += 601
+        assert [result.end for result in loader.run_pass()] == [LoadEnd.LATER]
+    now[0] += 601
+    assert [result.end for result in loader.run_pass()] == [LoadEnd.FAILED]
+    assert "ZeroDivisionError" in world.run(run).sentence
+    assert "fmdj bug-report" in world.run(run).sentence
 
 
 @pytest.mark.parametrize("database_server", ["postgres", "mariadb"], indirect=True)

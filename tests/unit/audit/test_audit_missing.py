@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fmdj_cloud.audit.facts import SvdFacts, SvdTruth
+from fmdj_cloud.audit.facts import OurRow, RegionRow, SvdFacts, SvdTruth
 from fmdj_cloud.audit.findings import Certainty, Repair
 from fmdj_cloud.audit.losses import lost_pose, lost_svd
 from fmdj_cloud.audit.pose_checks import check_pose
@@ -98,6 +98,36 @@ def test_running_is_compared_with_the_files(trace, check, sure) -> None:
     file = replace(of_file(), running={moving.RUNNING: moving.running()})
     found = check_svd(replace(whole(), running={moving.RUNNING: trace}, running_origin="repaired"), file)
     assert [(one.check, one.certainty) for one in found] == ([(check, sure)] if check else [])
+
+
+@pytest.mark.parametrize(
+    ("row", "against", "wanted"),
+    [
+        (OurRow(frozenset({moving.NFRAMES})), of_file(), []),
+        (OurRow(frozenset({moving.NFRAMES}), ("area", "com")), of_file(), [("values", LIKELY, *PUPIL)]),
+        (OurRow(frozenset({600, moving.NFRAMES}), ("area",)), of_file(), [("length", CERTAIN, *PUPIL)]),
+        (OurRow(frozenset({moving.NFRAMES})), None, []),
+        (OurRow(frozenset({600})), None, [("length", CERTAIN, *PUPIL)]),
+        (OurRow(frozenset({600})), of_task(), [("length", CERTAIN, *PUPIL)]),
+    ],
+)
+def test_pupils_and_blinks_are_compared_with_the_files_and_with_motion(row, against, wanted) -> None:
+    found = check_svd(replace(whole(), ours={PUPIL: row}), against)
+    assert [(one.check, one.certainty, one.table, one.roi_no) for one in found] == wanted
+
+
+def test_a_pupil_alone_is_not_measured_by_what_headers_count() -> None:
+    eye = RegionRow(4, (0, 8, 0, 8), None, None)
+    row = OurRow(frozenset({moving.NFRAMES - 1}))
+    assert check_svd(replace(whole(), regions=(eye,), svd={}, running={}, ours={PUPIL: row}), None) == []
+
+
+def test_running_of_another_length_is_told_once() -> None:
+    place = moving.RUNNING
+    cut = {"running": {place: moving.noise()[:-3]}, "ours": {RUNNING: OurRow(frozenset({moving.NFRAMES - 3}))}}
+    file = replace(of_file(), running={place: moving.running()})
+    (found,) = check_svd(replace(whole(), **cut, running_origin="import"), file)
+    assert (found.check, found.certainty, found.table) == ("length", CERTAIN, "Running")
 
 
 def test_a_region_that_does_not_move_has_no_svd() -> None:

@@ -17,6 +17,15 @@ def test_what_people_say_is_read(tmp_path) -> None:
     }
 
 
+def test_numbers_name_animals_and_one_text_is_a_list(tmp_path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text("nwbfile: {session_id: 3, keywords: face}\nsubject: {subject_id: 5, weight: 0.02, sex: null}\n")
+    assert read_metadata(path) == {
+        "nwbfile": {"session_id": "3", "keywords": ["face"]},
+        "subject": {"subject_id": "5", "weight": 0.02, "sex": None},
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -25,6 +34,11 @@ def test_what_people_say_is_read(tmp_path) -> None:
         ("- 1", "must have the sections"),
         ("subject: {date_of_birth: spring}", "'spring' is no date"),
         ("a: [", "can't be read as YAML"),
+        ("subject: {date_of_birth: 2025-13-45}", "can't be read as YAML"),
+        ("subject: {age: 90}", "subject.age 90 is no text: write it as one, such as age: 'P90D'"),
+        ("subject: {weight: 20}", "such as weight: '0.02 kg'"),
+        ("nwbfile: {lab: [x]}", "nwbfile.lab .* is no text"),
+        ("nwbfile: {keywords: [face, 3]}", "is no list of texts"),
     ],
 )
 def test_what_has_no_place_is_refused(tmp_path, text, words) -> None:

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from fmdj_cloud.load.quality.clipping import EnergyMeter, edge_excess, share_at_edge
 from fmdj_cloud.load.quality.keypoints import PointMeter
+from fmdj_cloud.load.quality.likeness import close
 from fmdj_cloud.load.quality.pictures import share_black, share_lost, share_white
 from fmdj_cloud.load.quality.seams import CHUNK, StepMeter, borders, count_seams, excess_at
 from fmdj_cloud.load.quality.traces import longest_rest, not_numbers, share_not_numbers, zeros_at_end
@@ -226,3 +227,13 @@ def test_the_histogram_tells_the_likelihood_that_half_of_the_frames_reach():
     assert meter.low == 0.4
     assert meter.median == 0.9
     assert meter.histogram.sum() == 100
+
+
+def test_what_holds_no_number_is_like_itself_and_unlike_numbers():
+    trace = np.array([1, np.nan, 2, np.inf], np.float32)
+    assert close(trace, trace)
+    assert close(np.array([1.0015, np.nan, 2, np.inf]), trace)
+    assert not close(np.array([1.1, np.nan, 2, np.inf]), trace)
+    assert not close(np.array([1, 0, 2, np.inf]), trace)
+    assert not close(np.array([1, np.nan, 2, 3]), trace)
+    assert not close(np.array([1, np.nan, 2, np.inf]), trace[:3])
