@@ -35,11 +35,13 @@ def compare(
         chosen = select_tasks(context.labs, context.ledger, restriction, Kind.SVD)
         if len(chosen) > 1:
             raise UsageError(f"{len(chosen)} tasks match, and engines are compared on one: say more of its key.")
+        if chosen[0].tasks.kind is not Kind.SVD:
+            raise UsageError("That is a task of pose inference, which has one engine: name one of FacemapTask.")
         task = chosen[0].tasks.get(chosen[0].key)
         if task is None:
             raise UsageError(f"{display_key(chosen[0].key)} is gone: somebody deleted it just now.")
         store, scratch = context.store, context.settings.worker.scratch_dir
-        specs = {engine: _spec(context, chosen[0], task, engine, basis) for engine in (Engine.FACEMAP, Engine.TURBO)}
+        specs = {engine: spec_of(context, chosen[0], task, engine, basis) for engine in (Engine.FACEMAP, Engine.TURBO)}
     stop = Stop()
     with stop.on_signals(lambda: None):
         found = versus(store, specs, scratch, stop)
@@ -52,7 +54,8 @@ def compare(
             console.print(f"{engine}: {escape(warning)}")
 
 
-def _spec(context: Context, choice: Choice, task: TaskRecord, engine: Engine, basis: Basis) -> RunSpec:
+def spec_of(context: Context, choice: Choice, task: TaskRecord, engine: Engine, basis: Basis) -> RunSpec:
+    """Return what an engine is to compute: the task as it would be launched, with the checks accepted for it."""
     if task.mode == "load":
         task = task.model_copy(update={"mode": "trigger"})  # what it would be if it were computed
     planned = plan_task(task, choice.lab.settings, context.store, context.settings, engine=engine, basis=basis)
@@ -70,6 +73,7 @@ def _spec(context: Context, choice: Choice, task: TaskRecord, engine: Engine, ba
         engine=plan.engine,
         svd=plan.svd,
         limits=plan.limits,
+        accept=context.ledger.accepted(task),
         basis=plan.basis,
     )
 

@@ -136,10 +136,10 @@ class Orders(Stages, Bindings):
             for digest, check, params, by, when in rows
         ]
 
-    def accepted(self, run: RunRecord) -> tuple[str, ...]:
-        """Return the checks that are overridden for the task that a run computes."""
-        found = self.acceptances(run.task_digest)
-        return tuple(one.check for one in found if one.param_digest == run.param_digest)
+    def accepted(self, of: RunRecord | TaskRecord) -> tuple[str, ...]:
+        """Return the checks that are overridden for a task, or for the one that a run computes."""
+        found = self.acceptances(of.task_digest)
+        return tuple(one.check for one in found if one.param_digest == of.param_digest)
 
     @repeated
     def ask_recompute(self, task_digest: str, by: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import field_serializer
 
 from fmdj_cloud.contracts import Frozen
 from fmdj_cloud.signals_h5 import Basis, RegionInfo, SignalsReader
@@ -29,7 +31,12 @@ class Difference(Frozen):
     signal: str
     measure: str
     value: float | None
-    """None where it can't be told, such as for a signal that one of both doesn't have."""
+    """None where it can't be told, such as for a signal that one of both doesn't have; in JSON, which has no
+    infinity, also where one of both has no number for a frame."""
+
+    @field_serializer("value", when_used="json")
+    def _finite(self, value: float | None) -> float | None:
+        return value if value is not None and math.isfinite(value) else None
 
 
 def compare(theirs: SignalsReader, ours: SignalsReader) -> tuple[Difference, ...]:

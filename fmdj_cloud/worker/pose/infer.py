@@ -120,26 +120,34 @@ class Inference:
         self._by_place = {
             (source.view, source.file): trace for source, trace in zip(self._sources, self.traces, strict=True)
         }
-        whole = {(source.view, source.file): (0, source.index.facts.frames) for source in sources}
+        self._promised = {(source.view, source.file): source.index.facts.frames for source in sources}
+        whole = {place: (0, frames) for place, frames in self._promised.items()}
         self._ranges = whole if ranges is None else ranges
 
     def take_over(self, parts: Sequence[tuple[PartInfo, Points]]) -> int:
         """Take over parts of earlier attempts, and return how many frames they hold."""
         for info, points in parts:
-            start, stop = self._ranges.get((info.view, info.file), (0, 0))
+            place = info.view, info.file
+            start, stop = self._ranges.get(place, (0, 0))
             if info.start >= stop or info.stop < start:
                 continue
-            self._by_place[info.view, info.file].put(info.start, points, ends=info.ends)
+            # Two pods may have finished the same frames: they count once
+            lacking = self._missing(place)
+            self._by_place[place].put(info.start, points, ends=info.ends)
             self._parts.append(info)
-            wanted = points[max(0, start - info.start) : stop - info.start]
-            self._count_bad(info.view, bad_frames(wanted))
-            share = len(wanted) / max(1, len(points))
+            wanted = [
+                points[max(first, info.start) - info.start : last - info.start]
+                for first, last in lacking
+                if first < info.stop and last > info.start
+            ]
+            self._count_bad(info.view, sum(map(bad_frames, wanted)))
+            share = sum(map(len, wanted)) / max(1, len(points))
             self.earlier_s += share * info.seconds
-            self._by_place[info.view, info.file].seconds += share * info.network_s
+            self._by_place[place].seconds += share * info.network_s
         promised = sum(
             max(0, min(stop, self._by_place[place].frames) - start) for place, (start, stop) in self._ranges.items()
         )
-        return promised - sum(stop - start for source in self._sources for start, stop in self._missing(source))
+        return promised - sum(stop - start for place in self._by_place for start, stop in self._missing(place))
 
     def run(self, keeper: Keeper, on_frames: Callable[[int], None]) -> None:
         """Compute what is missing.
@@ -168,14 +176,13 @@ class Inference:
 
     def _batches(self) -> Iterator[Batch]:
         for source in self._sources:
-            for start, stop in self._missing(source):
+            for start, stop in self._missing((source.view, source.file)):
                 yield from batches(source, start, stop, self._batch_size)
 
-    def _missing(self, source: Source) -> list[tuple[int, int]]:
-        place = source.view, source.file
+    def _missing(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         first, last = self._ranges.get(place, (0, 0))
         own = [info for info in self._parts if (info.view, info.file) == place]
-        found = ((max(first, a), min(last, b)) for a, b in missing(own, source.index.facts.frames))
+        found = ((max(first, a), min(last, b)) for a, b in missing(own, self._promised[place]))
         return [(start, stop) for start, stop in found if start < stop]
 
     def _points(self, batch: Batch) -> tuple[Points, float]:

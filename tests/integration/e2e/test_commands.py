@@ -6,6 +6,10 @@ import json
 
 import pytest
 
+from fmdj_cloud.cli.compare import spec_of
+from fmdj_cloud.cli.context import open_context
+from fmdj_cloud.contracts import Basis, Engine
+from fmdj_cloud.control.choose import select_tasks
 from tests.integration.e2e.demo_world import Demo, fmdj
 
 pytestmark = pytest.mark.integration
@@ -68,6 +72,25 @@ def test_engines_are_compared_on_one_task(demo: Demo) -> None:
     result = demo.cli("compare", "subject=m1")
     assert result.returncode == 2
     assert "say more of its key" in " ".join(result.stderr.split())
+
+
+def test_engines_are_compared_as_the_task_would_be_launched(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMDJ_CONFIG", str(demo.workdir / "config.yaml"))
+    with open_context(None) as context:
+        (choice,) = select_tasks(context.labs, context.ledger, {"run_id": demo.run("truncated")["run_id"]})
+        task = choice.tasks.get(choice.key)
+        assert task is not None
+        context.ledger.accept(task, ["missing_frames"], "somebody")
+        spec = spec_of(context, choice, task, Engine.TURBO, Basis.EXACT)
+        edited = task.model_copy(update={"param_digest": "of other parameters"})
+        assert spec.accept == ("missing_frames",)
+        assert spec_of(context, choice, edited, Engine.TURBO, Basis.EXACT).accept == ()
+
+
+def test_poses_have_one_engine(demo: Demo) -> None:
+    result = demo.cli("compare", demo.run("pose")["run_id"])
+    assert result.returncode == 2
+    assert "task of pose inference" in " ".join(result.stderr.split())
 
 
 def test_plan_with_nothing_pending(demo: Demo) -> None:

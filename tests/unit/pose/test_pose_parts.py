@@ -119,6 +119,19 @@ def test_what_earlier_attempts_took_is_counted_with_what_is_taken_over(film, ran
     assert inference.traces[0].seconds == pytest.approx(8.0 if ranges is None else 4.0)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_frames_that_two_pods_have_finished_count_once(film, order):
+    bound = Bound(2, waived=False)
+    inference = Inference(None, [film], batch_size=1, body_parts=15, bound=bound, ranges={(0, 0): (5, 20)})
+    empty = points(4)
+    empty[:, :, :2] = np.nan
+    whole = np.concatenate([points(8), empty[:2], points(4)])
+    left = [(part(2, 16, seconds=14.0, network_s=7.0), whole), (part(8, 12, seconds=4.0, network_s=2.0), whole[6:10])]
+    assert inference.take_over(left[::order]) == 11
+    assert inference.earlier_s == pytest.approx(11.0)
+    assert inference.traces[0].seconds == pytest.approx(5.5)
+
+
 @pytest.fixture
 def share(tmp_path):
     """A store, a model in it, and specs of a first and a second attempt."""

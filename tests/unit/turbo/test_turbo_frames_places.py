@@ -151,6 +151,17 @@ def test_who_stops_early_stops_all(cameras):
         assert len(coded.taken(recording, size=30)) == 64
 
 
+def test_a_file_that_was_left_between_two_frames_is_sought_anew(cameras):
+    rows, views = cameras
+    with coded.record(*rows) as recording:
+        lane = recording._lanes[0][1]  # in colour: OpenCV's
+        for _ in range(2):
+            begun = lane.read(3, 20)
+            np.testing.assert_array_equal(next(begun), views[1][3])
+            begun.close()
+        np.testing.assert_array_equal(next(lane.read(9, 10)), views[1][9])
+
+
 def test_other_frames_than_there_are(cameras):
     rows, _ = cameras
     with coded.record(*rows) as recording, pytest.raises(ValueError, match="64 frames"):

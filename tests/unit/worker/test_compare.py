@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from fmdj_cloud.contracts import Kind, Origin
 from fmdj_cloud.signals_h5 import RegionInfo, SignalsReader, SignalsWriter
-from fmdj_cloud.worker.compare import _apart, _largest, _relative, compare
+from fmdj_cloud.worker.compare import Difference, _apart, _largest, _relative, compare
+from fmdj_cloud.worker.versus import Versus
 
 NAN = np.nan
 PLACE = (np.arange(2),) * 4
@@ -26,6 +29,14 @@ PLACE = (np.arange(2),) * 4
 def test_what_is_missing_in_one_is_infinitely_far(theirs: list[float], ours: list[float], apart: float) -> None:
     assert _largest(_apart(np.array(theirs), np.array(ours))) == apart
     assert _largest(_apart(np.array(ours), np.array(theirs))) == apart
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.5, 0.5), (None, None), (np.inf, None), (NAN, None)])
+def test_json_has_no_infinite_number(value: float | None, told: float | None) -> None:
+    one = Difference(roi_no=1, region="eye", signal="pupil", measure="area", value=value)
+    found = Versus(seconds={}, warnings={}, differences=(one,)).model_dump(mode="json")
+    assert found["differences"][0]["value"] == told
+    json.dumps(found, allow_nan=False)
 
 
 def test_differences_are_relative_to_the_largest_number() -> None:

@@ -62,7 +62,7 @@ class BgrDecoder:
         self._picture: Array | None = None
         self._gray: Array | None = None
         self.next = 0
-        """Number of the frame that comes next without seeking."""
+        """Number of the frame that comes next without seeking, -1 where nobody knows."""
 
     def close(self) -> None:
         """Close the file."""
@@ -76,7 +76,7 @@ class BgrDecoder:
         FramesEndError
             If there are fewer.
         """
-        if not 0 <= start - self.next <= _NEAR:
+        if self.next < 0 or not 0 <= start - self.next <= _NEAR:
             self._seek(start)
         while self.next < stop:
             if not self._capture.grab():
