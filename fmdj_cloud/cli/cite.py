@@ -20,6 +20,7 @@ from fmdj_cloud.cli.common import (
 )
 from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.contracts import Kind
+from fmdj_cloud.errors import UsageError
 from fmdj_cloud.export.citations import Cited, works_of
 from fmdj_cloud.report.results import cited, find_results
 
@@ -37,6 +38,8 @@ def cite(
     Without KEY no database is asked: the works that any result stands on.
     """
     restriction = parse_key(key or [])
+    if session and not restriction:
+        raise UsageError("Say which session: `fmdj cite --session subject=m1 session_id=1`.")
     if restriction:
         with open_context(pipeline) as context:
             found = cited(

@@ -21,7 +21,7 @@ from fmdj_cloud.cli.common import (
 )
 from fmdj_cloud.cli.context import open_context
 from fmdj_cloud.cli.fleet import show_fleet
-from fmdj_cloud.cli.views import explanation_table, plan_tables, status_tables
+from fmdj_cloud.cli.views import NO_CONTROLLER, explanation_table, plan_tables, status_tables
 from fmdj_cloud.cli.watch import watch_status
 from fmdj_cloud.contracts import RunState
 from fmdj_cloud.control.choose import select_tasks
@@ -117,7 +117,7 @@ def status(
         console.print(table)
         console.print()
     if report.leader is None:
-        console.print("No controller is running: start `fmdj controller`.")
+        console.print(NO_CONTROLLER)
 
 
 def explain(

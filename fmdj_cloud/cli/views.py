@@ -41,6 +41,9 @@ STYLES = {
 }
 
 
+NO_CONTROLLER = "No controller is running: start `fmdj controller`."
+
+
 def state_text(state: str) -> str:
     """Return a state in its colour."""
     style = STYLES.get(state)

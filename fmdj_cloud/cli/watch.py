@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console, Group
 from rich.live import Live
 
-from fmdj_cloud.cli.views import status_tables
+from fmdj_cloud.cli.bars import drawn_on
+from fmdj_cloud.cli.views import NO_CONTROLLER, status_tables
 from fmdj_cloud.control.progress import progress_text
 from fmdj_cloud.control.status import StatusReport
 from fmdj_cloud.printable import printable
@@ -25,10 +26,12 @@ def watch_status(gather: Callable[[], StatusReport], console: Console, interval_
     interval_s : float
         Pause between two reports, seconds.
     """
-    if console.is_terminal:
+    if drawn_on(console):
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(Group(*status_tables(gather(), bars=True)), refresh=True)
+                report = gather()
+                said = () if report.leader is not None else (NO_CONTROLLER,)
+                live.update(Group(*said, *status_tables(report, bars=True)), refresh=True)
                 time.sleep(interval_s)
     shown: dict[str, str] = {}
     while True:

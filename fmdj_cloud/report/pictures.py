@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse, Rectangle
 
 from fmdj_cloud.contracts import ViewFrames
+from fmdj_cloud.errors import InputError
 from fmdj_cloud.report.envelope import SLICE_FRAMES
 from fmdj_cloud.report.panels import is_eye, named
 from fmdj_cloud.report.signals import Signals
@@ -48,11 +49,18 @@ def mean_frame_png(signals: Signals, views: Sequence[ViewFrames] = (), theme: Th
     -------
     bytes or None
         PNG; None if there is no mean frame.
+
+    Raises
+    ------
+    InputError
+        If it is no picture, as rows may hold that others wrote.
     """
     summary = signals.summary()
     if summary is None:
         return None
     frame = summary[0]
+    if frame.ndim != 2:
+        raise InputError(f"The mean frame is of shape {frame.shape}, not a picture.", check="rows")
     height, width = frame.shape
     figure = new_figure(theme, _WIDTH_IN, max(_WIDTH_IN * height / max(width, 1), 1.0))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -169,7 +177,7 @@ class Drawing:
     ----------
     title, caption : str
     draw : callable
-        ``draw(signals, views, theme)`` returns a PNG, or None.
+        ``draw(signals, views, theme)`` returns a PNG, or None; raises InputError where what is there can't be drawn.
     """
 
     title: str

@@ -95,8 +95,17 @@ class SvdRowSignals(_NoPoints):
         return len(self._rows.components(basis, roi_no))
 
     def masks(self, roi_no: int, basis: Basis, start: int, stop: int) -> Array:
-        """Return masks of components ``start:stop``."""
-        return self._rows.masks(basis, roi_no, self._rows.components(basis, roi_no)[start:stop])
+        """Return masks of components ``start:stop``.
+
+        Raises
+        ------
+        InputError
+            If one is no picture.
+        """
+        some = self._rows.components(basis, roi_no)[start:stop]
+        for component in some:
+            self._rows.mask_shape(basis, roi_no, component)
+        return self._rows.masks(basis, roi_no, some)
 
     def shape(self, roi_no: int, name: str) -> tuple[int, ...] | None:
         """Return the shape of a region's trace; None if it has none."""

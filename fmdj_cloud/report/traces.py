@@ -40,7 +40,8 @@ def traces_png(signals: Signals, theme: Theme = LIGHT, *, columns: int = _COLUMN
     bytes or None
         PNG; None if there is no trace.
     """
-    found = panels(signals)[:_MOST]
+    every = panels(signals)
+    found = every[:_MOST]
     if not found or not signals.nframes:
         return None
     height = _PANEL_IN * len(found) + _TOP_IN + _BOTTOM_IN
@@ -56,8 +57,14 @@ def traces_png(signals: Signals, theme: Theme = LIGHT, *, columns: int = _COLUMN
         _draw(axes, panel, signals.nframes, rate, columns, theme)
         axes.xaxis.set_visible(number == len(found) - 1)  # ticks take most of the time
     axes.set_xlim(0, max(signals.nframes - 1, 1) / rate)
-    axes.set_xlabel("time (s)" if signals.fps else "frame", color=theme.ink, fontsize=9)
+    axes.set_xlabel(axis_text(signals.fps, len(every)), color=theme.ink, fontsize=9)
     return as_png(figure)
+
+
+def axis_text(fps: float, count: int) -> str:
+    """Return what stands below the traces: their unit, and how many panels a picture has no room for."""
+    unit = "time (s)" if fps else "frame"
+    return unit if count <= _MOST else f"{unit}; {count - _MOST} of {count} panels are left out"
 
 
 def _draw(axes: Axes, panel: Panel, nframes: int, rate: float, columns: int, theme: Theme) -> None:

@@ -97,7 +97,8 @@ def _part(result: Result, store: Store, workdir: Path | None, number: int) -> Pa
     try:
         with open_signals(result, store, workdir) as (signals, source):
             words = f"{result.choice.tasks.name}: {signals.nframes} frames, from {source}."
-            pictures = _pictures(signals, views, result.text)
+            pictures, undrawn = _pictures(signals, views, result.text)
+            notes += undrawn
     except (InputError, LoadError, StorageError) as error:
         words = f"{result.choice.tasks.name}: no pictures could be drawn."
         notes.append(error.sentence)
@@ -113,15 +114,20 @@ def _part(result: Result, store: Store, workdir: Path | None, number: int) -> Pa
     )
 
 
-def _pictures(signals: Signals, views: Sequence[ViewFrames], text: str) -> tuple[Picture, ...]:
-    found = []
+def _pictures(signals: Signals, views: Sequence[ViewFrames], text: str) -> tuple[tuple[Picture, ...], list[str]]:
+    """Return the pictures that can be drawn, and why others can't: rows may be odd that others wrote."""
+    found, notes = [], []
     for name in drawable(signals):
         drawing = DRAWINGS[name]
-        light, dark = drawing.draw(signals, views, LIGHT), drawing.draw(signals, views, DARK)
+        try:
+            light, dark = drawing.draw(signals, views, LIGHT), drawing.draw(signals, views, DARK)
+        except InputError as error:
+            notes.append(error.sentence)
+            continue
         if light is not None and dark is not None:
             alt = f"{drawing.title} of {text}"
             found.append(Picture(name, drawing.title, drawing.caption, alt, light, dark))
-    return tuple(found)
+    return tuple(found), notes
 
 
 def _replace(path: Path, data: bytes) -> None:

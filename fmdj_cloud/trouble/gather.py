@@ -140,7 +140,8 @@ def _of_task(kept: _Kept, choice: Choice, ledger: Ledger, store: Store, number: 
     quality = ledger.quality(run.run_id)
     kept.add("Quality checks", lambda: _json([one.model_dump(mode="json") for one in quality]) if quality else "")
     log = kept.add("Log, its end", lambda: read_log(attempts, run.run_id, store, number, _LOG_BYTES), "", keep_end=True)
-    failure = run.failure_class or _newest_failure(chosen)
+    failed = _failure_of(chosen)
+    failure = (failed or run.failure_class) if number is not None else (run.failure_class or failed)
     foreign = has_rows and run.state is not RunState.LOADED
     return Evidence(failure_class=failure, sentence=run.sentence, log=log, foreign_rows=foreign), summary
 
@@ -160,7 +161,7 @@ def _chosen(attempts: list[AttemptRecord], number: int | None) -> AttemptRecord 
     return known.get(number if number is not None else max(known, default=0))
 
 
-def _newest_failure(attempt: AttemptRecord | None) -> FailureClass | None:
+def _failure_of(attempt: AttemptRecord | None) -> FailureClass | None:
     known = {failure.value: failure for failure in FailureClass}
     return None if attempt is None or attempt.outcome is None else known.get(attempt.outcome)
 

@@ -57,7 +57,7 @@ def known_secrets(
     found = set(_of_model(settings)) if settings is not None else set()
     found |= {value for name, value in environment.items() if _NAMES.search(name)}
     found |= {text.strip() for text in files}
-    long = {value for value in found if len(value) >= _SHORTEST}
+    long = {value for value in found if len(value) >= _SHORTEST and value.lower() not in _HARMLESS}
     long |= {way for value in long for way in _ways(value)}
     return tuple(sorted(long, key=lambda value: (-len(value), value)))
 

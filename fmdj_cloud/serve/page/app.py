@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from fmdj_cloud.errors import FmdjError, UsageError
 from fmdj_cloud.serve.page.asked import read_query
@@ -114,9 +115,7 @@ class Page:
         return Response(made, media_type="image/png")
 
     async def _events(self, request: Request) -> Response:
-        queue = self.feed.join()
-        headers = {"X-Accel-Buffering": "no"}  # nginx would keep them
-        return StreamingResponse(self.feed.events(queue), media_type="text/event-stream", headers=headers)
+        return _Events(self.feed)
 
     async def _alive(self, request: Request) -> Response:
         return JSONResponse({"ok": True})
@@ -136,6 +135,21 @@ class Page:
             await self.feed.close()
             self._desk.close()
             self._pictures.close()
+
+
+class _Events(StreamingResponse):
+    """Events for one listener; its place is free again though it went before the first of them was asked for."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed, self._queue = feed, feed.join()
+        headers = {"X-Accel-Buffering": "no"}  # nginx would keep them
+        super().__init__(feed.events(self._queue), media_type="text/event-stream", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._feed.leave(self._queue)
 
 
 Answer = Callable[[Request], Awaitable[tuple[BaseModel, dict[str, Any]]]]

@@ -69,7 +69,7 @@ def read_query(items: Iterable[tuple[str, str]], attributes: Iterable[str]) -> A
     Raises
     ------
     UsageError
-        If there is no such state, class, attribute or page.
+        If there is no such state, class, attribute or page, or a value that can't be.
     """
     said = {name: value.strip() for name, value in items if value.strip()}
     known = set(attributes)
@@ -77,6 +77,8 @@ def read_query(items: Iterable[tuple[str, str]], attributes: Iterable[str]) -> A
     for name, value in said.items():
         if len(value) > _LONGEST:
             raise UsageError(f"What is asked of {name} has {len(value)} characters; {_LONGEST} are the most.")
+        if "\0" in value:  # which PostgreSQL takes in no text
+            raise UsageError(f"A list of runs can't be asked for a {name} with a NUL character.")
         if name.startswith(_KEY):
             if name.removeprefix(_KEY) not in known:
                 raise UsageError(f"Keys of tasks have no attribute {name.removeprefix(_KEY)!r}.")

@@ -222,7 +222,7 @@ class Looker:
                 self._problems[one.name] = f"Pipeline {one.name} can't be shown: {error.sentence}"
 
     def _record(self, run_id: str) -> RunRecord:
-        record = self._ledger.run(run_id)
+        record = self._ledger.run(run_id) if run_id.isprintable() else None
         if record is None or record.pipeline not in self.pipelines:
             raise UsageError(f"There is no run {run_id} in the ledger; the list of runs has those that there are.")
         return record

@@ -88,6 +88,20 @@ def test_a_crashed_run_is_told_without_secrets_and_for_the_right_project(
     assert len(text) < 65_536
 
 
+def test_an_older_attempt_is_told_by_how_that_one_failed(
+    recorded: Recorded, fmdj: Callable[..., tuple[int, str, str]]
+) -> None:
+    run = recorded.svd.launch(_task(recorded), content="crashes, then needs more memory")
+    recorded.store.put_bytes(f"{run.output_dir}/a{run.attempt}/n1/run.log", LOG.encode())
+    crash = Outcome(failure_class=FailureClass.CRASH, sentence="The worker crashed.")
+    assert recorded.ledger.retry(run.run_id, 1, crash, not_before_s=0, epoch=recorded.svd.epoch)
+    memory = Outcome(failure_class=FailureClass.MEMORY, sentence="It needs more memory than there is.")
+    assert recorded.ledger.fail(run.run_id, RunState.READY, 2, memory, epoch=recorded.svd.epoch)
+
+    assert "It is for Facemap" in fmdj(run.run_id, "--attempt", "1", "--to", "-")[2]
+    assert "It is for fmdj-cloud" in fmdj(run.run_id, "--to", "-")[2]
+
+
 def test_a_loaded_run_and_no_run_at_all_have_a_report_too(
     recorded: Recorded, fmdj: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,27 @@ def test_rows_say_what_the_file_does_and_take_its_place_where_it_is_gone(recorde
             np.testing.assert_array_equal(found, told[name])
 
 
+def test_rows_that_are_no_pictures_are_said_and_hide_no_others(
+    recorded: Recorded, fmdj: Callable[..., tuple[int, str]]
+) -> None:
+    for info in list(recorded.store.list(f"{recorded.lab.settings.processed_root}/")):
+        recorded.store.delete(info.uri)
+    element = recorded.lab.element
+    (key,) = (element.Summary & SVD).keys()
+    element.Summary.update1({**key, "avgframe": np.arange(12.0)})  # as Facemap's own `avgframe`
+    masks = (element.MotionSVD & SVD).keys()
+    for one in masks:
+        element.MotionSVD.update1({**one, "motmask": np.arange(12.0)})
+    out = recorded.folder / "odd"
+    words = [f"{name}={value}" for name, value in SVD.items()]
+    code, said = fmdj("report", *words, "--output-dir", str(out))
+    assert code == 0, said
+    assert [path.name for path in out.glob("*.png")] != []
+    assert all(path.name.endswith("-traces.png") for path in out.glob("*.png"))
+    assert "The mean frame is of shape (12,), not a picture" in " ".join(said.split())
+    assert "motmask" in said
+
+
 def _seen(signals: Signals) -> dict[str, np.ndarray]:
     """All that is drawn, by name."""
     found = {panel.name: np.stack([line.read(5, 55) for line in panel.lines]) for panel in panels(signals)}

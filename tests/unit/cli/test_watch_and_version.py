@@ -35,6 +35,13 @@ def report(state: RunState, pending: int = 0) -> StatusReport:
     return StatusReport(leader="host-1", pipelines=(pipeline,), counts={}, runs=(line,), bindings=())
 
 
+class Screen(io.StringIO):
+    """A terminal, as far as can be asked."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def watch(console: Console, *reports: StatusReport) -> None:
     """Watch these reports, then press Ctrl-C."""
     left = iter(reports)
@@ -62,13 +69,28 @@ def test_without_a_terminal_only_changes_are_written() -> None:
     ]
 
 
+def test_a_log_that_is_to_have_colours_gets_lines_too() -> None:
+    out = io.StringIO()
+    watch(Console(file=out, force_terminal=True, width=120), report(RunState.LAUNCHED), report(RunState.LAUNCHED))
+    assert out.getvalue().count("svd-0123456789abcdef") == 1
+
+
+def test_a_live_picture_says_that_nothing_will_move_without_a_controller() -> None:
+    out = Screen()
+    alone = report(RunState.READY).model_copy(update={"leader": None})
+    watch(Console(file=out, force_terminal=True, width=120, no_color=True), report(RunState.READY))
+    assert "No controller is running" not in out.getvalue()
+    watch(Console(file=out, force_terminal=True, width=120, no_color=True), alone)
+    assert "No controller is running: start" in out.getvalue()
+
+
 def test_what_is_gone_is_said() -> None:
     assert list(changes({"a": "a is there", "b": "b"}, {"b": "b"})) == ["a: no longer listed"]
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [(True, False), (False, True)])
 def test_a_terminal_gets_a_live_picture_without_colour_if_asked(no_color: bool, coloured: bool) -> None:
-    out = io.StringIO()
+    out = Screen()
     environ = {"TERM": "xterm-256color", **({"NO_COLOR": "1"} if no_color else {})}
     console = Console(file=out, force_terminal=True, width=120, _environ=environ)
     watch(console, report(RunState.LAUNCHED), report(RunState.LOADED))

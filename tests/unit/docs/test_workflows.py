@@ -73,6 +73,25 @@ def test_ci_is_the_local_command() -> None:
     assert ".ci/run" in [step.get("run") for step in steps(ROOT / ".github" / "workflows" / "ci.yml")]
 
 
+def test_ci_runs_with_each_python_that_the_package_names() -> None:
+    named = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
+    ci = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_another_python_is_refused_before_anything_is_installed(tmp_path: Path, version: str) -> None:
+    other = tmp_path / "python"
+    numbers = version.replace(".", ", ")
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = ({numbers}, 0)\n$2"\n')
+    other.chmod(0o755)
+    command = ["make", "-f", str(ROOT / "Makefile"), ".venv/bin/python", f"PYTHON={other}"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert answer.returncode != 0
+    assert f"is Python {version}, and 3.11 or 3.12 is needed" in " ".join(answer.stderr.split())
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_a_release_publishes_package_images_and_chart() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
     for word in ("uv publish", "docker/build-push-action@", "helm push", "fmdj-controller", "fmdj-worker"):

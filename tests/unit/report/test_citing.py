@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from fmdj_cloud.cli.cite import cite
 from fmdj_cloud.contracts import Kind
+from fmdj_cloud.errors import UsageError
 from fmdj_cloud.export.citations import DATAJOINT, SYEDA, Model, citations, works_of
 from fmdj_cloud.export.provenance import Source
 
@@ -20,6 +24,11 @@ def test_models_and_the_element_are_named_once_each() -> None:
 def test_results_of_our_own_engine_tell_no_version_of_facemap() -> None:
     source = Source(table="FacemapTask", task="{}", package_version="fmdj 0.1.0")
     assert citations([(Kind.SVD, source)]).versions == {}
+
+
+def test_a_session_that_nobody_names_is_asked_for() -> None:
+    with pytest.raises(UsageError, match="Say which session"):
+        cite(session=True)
 
 
 def test_articles_have_their_fields_and_datajoint_its_identifier() -> None:

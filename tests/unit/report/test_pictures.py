@@ -14,7 +14,7 @@ from fmdj_cloud.contracts import ViewFrames
 from fmdj_cloud.report.panels import panels
 from fmdj_cloud.report.pictures import DRAWINGS, drawable, mean_frame_png
 from fmdj_cloud.report.style import DARK, LIGHT
-from fmdj_cloud.report.traces import traces_png
+from fmdj_cloud.report.traces import axis_text, traces_png
 from fmdj_cloud.signals_h5 import SignalsReader
 from tests.support.pose import signals as pose_files
 from tests.support.report.files import HEIGHT, WIDTH, write_svd
@@ -89,6 +89,12 @@ def test_a_spike_of_one_frame_is_seen_in_a_picture_of_a_long_trace(tmp_path: Pat
     inked = [np.any(one[third] != background, axis=(0, 2)) for one in found]
     assert not np.array_equal(found[0][third], found[1][third])
     assert inked[1].any()
+
+
+def test_traces_that_a_picture_has_no_room_for_are_told() -> None:
+    assert axis_text(30.0, 64) == "time (s)"
+    assert axis_text(0.0, 64) == "frame"
+    assert axis_text(30.0, 75) == "time (s); 11 of 75 panels are left out"
 
 
 def test_rois_are_drawn_where_their_view_lies(tmp_path: Path) -> None:

@@ -74,6 +74,23 @@ def test_a_pod_lives_while_its_database_is_gone() -> None:
     assert ask(GONE, "/healthz")[0] == 200
 
 
+def test_who_is_gone_before_the_first_event_takes_no_place() -> None:
+    page = Page(Broken(GONE), Pictures(None, PageSettings()), PageSettings())  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "path": "/events", "query_string": b"", "root_path": "", "headers": []}
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        await asyncio.Event().wait()  # it reads nothing any more
+
+    async def call() -> int:
+        await page.app(())(scope, receive, send)
+        return page.feed.clients
+
+    assert asyncio.run(call()) == 0
+
+
 def test_a_fault_of_the_page_tells_nothing_of_its_inside() -> None:
     status, headers, body = ask(RuntimeError("password=secret"), "/")
     assert status == 500

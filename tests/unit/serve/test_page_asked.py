@@ -46,7 +46,9 @@ def test_an_odd_page_is_one_that_there_is(page: str) -> None:
     assert read_query([("page", page)], KNOWN).page in (0, 1)
 
 
-@pytest.mark.parametrize("query", [("state", "odd"), ("key.password", "x"), ("sort", "x"), ("pipeline", "p" * 201)])
+@pytest.mark.parametrize(
+    "query", [("state", "odd"), ("key.password", "x"), ("sort", "x"), ("pipeline", "p" * 201), ("key.subject", "m\0")]
+)
 def test_what_nobody_can_ask_for_is_refused(query: tuple[str, str]) -> None:
     with pytest.raises(UsageError):
         read_query([query], KNOWN)
