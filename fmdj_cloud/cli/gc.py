@@ -47,7 +47,7 @@ def _show(lines: Sequence[Leftover], deleted: bool) -> None:
     if not lines:
         console.print("There is nothing to clear away.")
         return
-    table = make_table(None, "what", "where", "number", "size", "unused for", "why", "")
+    table = make_table(None, "what", "where", "number", "size", "age", "why", "")
     for line in lines:
         age = "" if line.age_s is None else duration_text(line.age_s)
         size = "" if line.size is None else size_text(line.size)

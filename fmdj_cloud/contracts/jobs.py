@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 
 from fmdj_cloud.contracts.base import Frozen
@@ -71,5 +72,8 @@ class JobObservation(Frozen):
     """Pods that it may still have at a time."""
     spoke: str = ""
     """Pod folder of the pod whose end `outcome` tells, where it has several pods."""
+    created: dt.datetime | None = None
+    """When it was made, UTC without a zone, by the clock of the API server (this machine's for a local one); None if
+    nobody knows."""
     leaked: bool = False
     """Whether it counts as over although its pod may still run on a machine that nobody reaches."""

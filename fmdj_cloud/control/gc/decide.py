@@ -151,7 +151,12 @@ def _of_job(job: JobFact, facts: Facts) -> Leftover:
     elif not facts.runs:
         why = "The ledger knows no run at all: `fmdj recover` may want this Job."
     return Leftover(
-        thing=Thing.JOBS, where=job.name, run_id=job.run_id, why=why, goes=bool(job.run_id) and bool(facts.runs)
+        thing=Thing.JOBS,
+        where=job.name,
+        run_id=job.run_id,
+        age_s=None if job.created is None else _age_s(facts.now, job.created),
+        why=why,
+        goes=bool(job.run_id) and bool(facts.runs),
     )
 
 

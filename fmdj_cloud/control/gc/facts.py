@@ -82,6 +82,7 @@ class JobFact(Frozen):
     run_id: str
     """Empty where it doesn't say one."""
     over: bool
+    created: dt.datetime | None = None
 
 
 class References(Frozen):
@@ -120,7 +121,7 @@ class Leftover(Frozen):
     size: int | None = None
     """Bytes, where they are known."""
     age_s: float | None = None
-    """Since it was of use for the last time, seconds."""
+    """Since it was of use for the last time, or a Job was made, seconds."""
     why: str
     goes: bool = True
     """False for what is only reported."""

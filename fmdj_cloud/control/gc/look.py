@@ -96,7 +96,7 @@ def look(ledger: Ledger, labs: Sequence[Lab], store: Store, launcher: Launcher |
         ),
         uploads=tuple(seen.uploads),
         jobs=tuple(
-            JobFact(name=job.name, run_id=job.run_id, over=job.phase is JobPhase.ENDED)
+            JobFact(name=job.name, run_id=job.run_id, over=job.phase is JobPhase.ENDED, created=job.created)
             for job in jobs
             if job.run_id not in runs
         ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from fmdj_cloud.contracts import Kind
 from fmdj_cloud.control.finding import Finding, Verdict, judged
 from fmdj_cloud.control.kube import labels
 from fmdj_cloud.control.kube.client import KubeClient
 from fmdj_cloud.control.kube.error import KubeError
+from fmdj_cloud.control.kube.lease import lease_name
 from fmdj_cloud.control.kube.rights import FACEMAPRUN_RIGHTS, RIGHTS, Right
 from fmdj_cloud.errors import FmdjError
 from fmdj_cloud.settings import KubernetesSettings, Settings
@@ -60,7 +61,8 @@ def diagnose_cluster(settings: Settings, client: KubeClient) -> Iterator[Finding
         yield _version(client)
         yield _namespace(client)
         has_facemapruns = _serves(client, labels.GROUP, labels.VERSION)
-        yield _rights(client, RIGHTS + (FACEMAPRUN_RIGHTS if has_facemapruns else ()))
+        rights = RIGHTS + (FACEMAPRUN_RIGHTS if has_facemapruns else ())
+        yield _rights(client, rights, {"leases": lease_name(settings.instance)})
         yield _facemapruns(settings, has_facemapruns)
         yield from _queues(settings.kubernetes, client)
     except KubeError as error:
@@ -109,8 +111,13 @@ def _namespace(client: KubeClient) -> Finding:
     return Finding(check=check, verdict=Verdict.OK, found=f"Jobs go to {name}.")
 
 
-def _rights(client: KubeClient, rights: Iterable[Right]) -> Finding:
-    missing = [str(right) for right in rights if not _may(client, right)]
+def _rights(client: KubeClient, rights: Iterable[Right], own: Mapping[str, str]) -> Finding:
+    """Ask for rights; of resources in `own` only for the object that is named there: nobody makes one of a name."""
+    missing = [
+        str(right)
+        for right in rights
+        if not _may(client, right, "" if right.verb == "create" else own.get(right.resource, ""))
+    ]
     found = f"This account may not, in namespace {client.namespace}: {', '.join(missing)}."
     return judged(
         "kubernetes rights",
@@ -121,11 +128,13 @@ def _rights(client: KubeClient, rights: Iterable[Right]) -> Finding:
     )
 
 
-def _may(client: KubeClient, right: Right) -> bool:
+def _may(client: KubeClient, right: Right, name: str) -> bool:
     resource, _, subresource = right.resource.partition("/")
     attributes = {"namespace": client.namespace, "group": right.group, "resource": resource, "verb": right.verb}
     if subresource:
         attributes["subresource"] = subresource
+    if name:
+        attributes["name"] = name
     review = client.request(
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import logging
 import os
@@ -142,7 +143,15 @@ def observe_job(folder: Path, instance: str) -> JobObservation | None:
         shards=request.shards,
         pods=request.pods,
         spoke=spoke,
+        created=_made(folder),
     )
+
+
+def _made(folder: Path) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromtimestamp((folder / JOB).stat().st_mtime, dt.UTC).replace(tzinfo=None)
+    except FileNotFoundError:  # it is forgotten at this moment
+        return None
 
 
 def read_end_of_log(folder: Path, nonce: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -142,6 +143,9 @@ def test_a_new_launcher_adopts_what_another_process_started(make_launcher, worke
     launcher = make_launcher()
     (job,) = launcher.observe()
     assert (job.uid, job.phase) == (made.stdout.strip(), JobPhase.RUNNING)
+    assert job.created is not None
+    made_at = next(tmp_path.rglob("job.json")).stat().st_mtime
+    assert job.created.replace(tzinfo=dt.UTC).timestamp() == pytest.approx(made_at, abs=1e-3)
     assert launcher.create(request()) == job.uid
     workers.release()
     assert ended(launcher).outcome.ok

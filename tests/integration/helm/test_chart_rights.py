@@ -118,6 +118,17 @@ def test_the_role_is_what_the_code_asks_for_to_the_verb(asked: Rights, minimal: 
     assert asked - rights_of(minimal) == set(), "calls that nothing allows"
 
 
+def test_the_lease_of_another_release_is_out_of_reach(render: Callable[..., list[Json]]) -> None:
+    for values, name in (
+        ("--set=gc.enabled=true", "lab-controller"),
+        ("--set=settings.instance=other", "other-controller"),
+    ):
+        roles = (one for one in render("minimal", values) if one["kind"] == "Role")
+        rules = [rule for role in roles for rule in role["rules"] if rule["resources"] == ["leases"]]
+        reached = {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
+        assert reached == {"create": None, "get": [name], "update": [name]}
+
+
 def test_doctor_asks_for_the_same_rights(minimal: list[Json]) -> None:
     known = {(right.group, right.resource, right.verb) for right in (*RIGHTS, *FACEMAPRUN_RIGHTS)}
     assert rights_of(minimal) == known

@@ -178,6 +178,8 @@ def test_kueue_may_suspend_a_job_for_hours(world: KubeWorld) -> None:
     (seen,) = program.launcher.observe()
     assert "Kueue" in seen.waiting
     assert seen.give_up is None
+    assert seen.created is not None
+    assert f"{seen.created.isoformat()}Z" == job["metadata"]["creationTimestamp"]
     assert "Kueue" in world.explained(key).why
 
     world.cluster.edit("jobs", job["metadata"]["name"], lambda job: job["spec"].update(suspend=False))

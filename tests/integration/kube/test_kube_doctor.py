@@ -11,6 +11,7 @@ import pytest
 from fmdj_cloud.control.doctor import diagnose_installation
 from fmdj_cloud.control.finding import Finding, Verdict
 from fmdj_cloud.control.kube.doctor import diagnose_kubernetes
+from fmdj_cloud.control.kube.lease import lease_name
 from fmdj_cloud.control.kube.rights import FACEMAPRUN_RIGHTS, RIGHTS
 from fmdj_cloud.settings import Settings
 from tests.support.kube.api import VERSION, Response, reply
@@ -95,6 +96,17 @@ def test_each_right_that_is_missing_is_named(diagnose: Diagnose, cluster: FakeCl
         f"This account may not, in namespace {cluster.namespace}: delete jobs.batch, get pods/log, "
         "update leases.coordination.k8s.io, patch facemapruns/status.fmdj.dev."
     )
+
+
+@pytest.mark.parametrize(("instance", "verdict"), [("fmdj", Verdict.OK), ("another", Verdict.FAIL)])
+def test_the_right_to_its_own_lease_is_enough(
+    diagnose: Diagnose, cluster: FakeCluster, instance: str, verdict: Verdict
+) -> None:
+    name = lease_name(instance)
+    cluster.api.allowed = lambda asked: (
+        asked.target != "leases" or asked.name == ("" if asked.verb == "create" else name)
+    )
+    assert diagnose()["kubernetes rights"].verdict is verdict
 
 
 def test_rights_to_facemapruns_are_asked_for_where_there_are_any(diagnose: Diagnose, cluster: FakeCluster) -> None:

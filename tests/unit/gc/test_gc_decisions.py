@@ -145,10 +145,10 @@ def test_uploads_go_once_their_run_is_over_and_they_are_old():
 
 
 def test_jobs_without_a_run_go_unless_the_ledger_is_empty():
-    job = JobFact(name="fmdj-x", run_id="svd-" + "e" * 16, over=False)
+    job = JobFact(name="fmdj-x", run_id="svd-" + "e" * 16, over=False, created=NOW - dt.timedelta(hours=2))
     assert goes(facts(run(RunState.LOADED), heaps=(), jobs=(job,))) == [Thing.JOBS]
     (line,) = decide(facts(None, heaps=(), jobs=(job,)), KEEP)
-    assert not line.goes
+    assert (line.goes, line.age_s) == (False, 7200)
 
 
 def test_a_job_that_says_no_run_is_somebodys_own():

@@ -10,6 +10,7 @@ from fmdj_cloud import names
 from fmdj_cloud.contracts import JobObservation, JobPhase, Stage
 from fmdj_cloud.control.kube import labels
 from fmdj_cloud.control.launchers.kubernetes.diagnosis import Finding
+from fmdj_cloud.control.launchers.kubernetes.fields import moment
 from fmdj_cloud.control.launchers.kubernetes.pods import Pod, read_pods
 
 _CONTROLLER_UID = ("batch.kubernetes.io/controller-uid", "controller-uid")
@@ -90,6 +91,7 @@ def observation(
     """
     name = str(_metadata(job).get("name") or "")
     run_id, attempt, stage = _run(name, _labels(job), instance)
+    created = moment(_metadata(job).get("creationTimestamp"))
     return JobObservation(
         name=name,
         run_id=run_id,
@@ -109,6 +111,7 @@ def observation(
         shards=finding.shards,
         pods=finding.pods,
         spoke=finding.spoke,
+        created=created.astimezone(dt.UTC).replace(tzinfo=None) if created is not None else None,
     )
 
 
